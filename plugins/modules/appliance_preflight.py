@@ -1,0 +1,176 @@
+"""Ansible module: look at a machine and at the operator's answers before anything is changed."""
+
+from __future__ import annotations
+
+import difflib
+import os
+import re
+import shutil
+import socket
+from pathlib import Path
+
+from ansible.module_utils.basic import AnsibleModule
+
+DOCUMENTATION = """
+module: appliance_preflight
+short_description: Report everything that would make an installation fail, in one list, before the first change
+description:
+  - Reads only. Every problem says what was found and what to do about it.
+options:
+  answers: {type: dict, required: true, description: "Every variable that begins with C(site_)."}
+  questions: {type: list, elements: str, required: true, description: "The answers that there have to be."}
+  minimum: {type: dict, required: true, description: "C(cpus), C(memory_gb), C(disk_gb), C(free_gb)."}
+  ports: {type: dict, required: true, description: "TCP port to the name of the process that may own it."}
+"""
+
+RETURN = """
+warnings: {type: list, returned: always, description: "What is unusual but no reason to stop."}
+"""
+
+LABEL = r"(?!-)[a-z0-9-]{1,63}(?<!-)"
+DOMAIN = re.compile(rf"{LABEL}(\.{LABEL})+")
+MAIL = re.compile(rf"[^@\s\"'<>]+@{LABEL}(\.{LABEL})+")
+PROFILES = ("production", "sandbox")
+# A machine sold as 8 GB shows 7.7 to its operating system, and a 100 GB disk a file system of 97.
+TOLERANCE = 0.93
+
+
+def operating_system(release: dict[str, str]) -> list[str]:
+    """Check the contents of /etc/os-release."""
+    if (release.get("ID"), release.get("VERSION_ID")) == ("debian", "13"):
+        return []
+    found = release.get("PRETTY_NAME", "an unknown system")
+    return [f"operating system: found {found}; the appliance runs on Debian 13 (trixie). Install that on the machine."]
+
+
+def size(found: dict[str, float], minimum: dict[str, float]) -> list[str]:
+    """Compare the machine's size with the minimum of its profile."""
+    words = {
+        "cpus": ("processors", "vCPU", "Give the machine more"),
+        "memory_gb": ("memory", "GB", "Give the machine more"),
+        "disk_gb": ("disk of /", "GB", "Give the machine a larger disk"),
+        "free_gb": ("free space on /", "GB", "Remove what is not needed, or enlarge the disk"),
+    }
+    problems = []
+    for key, (name, unit, way_out) in words.items():
+        if found[key] < minimum[key] * (1 if key == "cpus" else TOLERANCE):
+            problems.append(f"{name}: found {found[key]:g} {unit}, needed {minimum[key]:g} {unit}. {way_out}.")
+    return problems
+
+
+def answers(given: dict[str, object], questions: list[str]) -> list[str]:
+    """Check the operator's answers: every one there, none misspelt, each of the right form."""
+    file = "inventory/group_vars/all/site.yml"
+    problems = []
+    for name in sorted(set(given) - set(questions)):
+        close = difflib.get_close_matches(name, questions, n=1)
+        hint = f"Did you mean {close[0]}?" if close else f"Remove it; the answers are {', '.join(questions)}."
+        problems.append(f"{name} in {file}: there is no such answer. {hint}")
+    problems += [f"{name}: missing. Add it to {file}." for name in questions if name not in given]
+
+    def check(name: str, wanted: str, *, good: bool) -> None:
+        if name in given and not good:
+            problems.append(f"{name} in {file}: found {given[name]!r}, expected {wanted}.")
+
+    domain, profile = str(given.get("site_domain", "")), given.get("site_profile")
+    is_local = profile == "sandbox" and domain == "localhost"
+    check("site_domain", "a bare domain name in small letters, like luckygas.tw",
+          good=is_local or (len(domain) <= 253 and bool(DOMAIN.fullmatch(domain))))
+    check("site_admin_email", "a mail address, like admin@luckygas.tw",
+          good=bool(MAIL.fullmatch(str(given.get("site_admin_email", "")))))
+    check("site_profile", " or ".join(PROFILES), good=profile in PROFILES)
+    zone = str(given.get("site_timezone", ""))
+    zones = Path("/usr/share/zoneinfo")
+    is_zone = bool(re.fullmatch(r"[A-Za-z]\w*([/+-][\w+-]+)*", zone)) and (not zones.is_dir() or (zones / zone).is_file())
+    check("site_timezone", "a name from `timedatectl list-timezones`, like Asia/Taipei", good=is_zone)
+    return problems
+
+
+def listeners(table: str) -> dict[int, str]:
+    """Turn the output of `ss -Hltnp` into {port: name of the process}."""
+    found = {}
+    for line in table.splitlines():
+        fields = line.split()
+        process = re.search(r'users:\(\("([^"]+)"', line)
+        found[int(fields[3].rsplit(":", 1)[1])] = process.group(1) if process else "an unknown process"
+    return found
+
+
+def taken_ports(found: dict[int, str], ours: dict[str, str]) -> list[str]:
+    """Report our ports that something else listens on."""
+    return [
+        f"port {port}: taken by {found[int(port)]}. Stop and disable that service; this port belongs to {owner}."
+        for port, owner in ours.items()
+        if found.get(int(port), owner) != owner
+    ]
+
+
+def unreachable_mirrors(hosts: list[str]) -> list[str]:
+    """Report hosts of package mirrors whose name cannot be resolved."""
+    if not hosts:
+        return ["package mirrors: none is configured. Put Debian's into /etc/apt/sources.list.d/."]
+    problems = []
+    for host in hosts:
+        try:
+            socket.getaddrinfo(host, None)
+        except OSError as error:
+            problems.append(
+                f"package mirror {host}: its name cannot be resolved ({error.strerror}). "
+                "Check /etc/resolv.conf and the network, or name another mirror in /etc/apt/sources.list.d/."
+            )
+    return problems
+
+
+def mirror_hosts(module: AnsibleModule) -> list[str]:
+    """Return the hosts that apt will talk to: its proxy, when it has one, else its mirrors."""
+    if not shutil.which("apt-get"):
+        return ["apt-get is missing"]  # not Debian: said by operating_system
+    _, proxy, _ = module.run_command(["apt-config", "shell", "P", "Acquire::http::Proxy"])
+    _, uris, _ = module.run_command(["apt-get", "indextargets", "--format", "$(REPO_URI)", "Created-By: Packages"])
+    hosts = re.findall(r"https?://(?:[^@/\s]*@)?([^:/\s']+)", proxy or uris)
+    return sorted(set(hosts)) or (["localhost"] if uris.strip() else [])
+
+
+def measure() -> dict[str, float]:
+    """Return the machine's size: processors, memory and disk in GB (10^9 for disks, 2^30 for memory)."""
+    disk = shutil.disk_usage("/")
+    return {
+        "cpus": len(os.sched_getaffinity(0)),
+        "memory_gb": round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30, 1),
+        "disk_gb": round(disk.total / 1e9, 1),
+        "free_gb": round(disk.free / 1e9, 1),
+    }
+
+
+def main() -> None:
+    """Entry point of the module."""
+    module = AnsibleModule(
+        argument_spec={
+            "answers": {"type": "dict", "required": True},
+            "questions": {"type": "list", "elements": "str", "required": True},
+            "minimum": {"type": "dict", "required": True},
+            "ports": {"type": "dict", "required": True},
+        },
+        supports_check_mode=True,
+    )
+    given = module.params
+    release = dict(
+        line.replace('"', "").split("=", 1) for line in Path("/etc/os-release").read_text().splitlines() if "=" in line
+    )
+    problems = operating_system(release)
+    if not problems:  # the rest would only be noise on a foreign system
+        problems += size(measure(), given["minimum"])
+        code, table, err = module.run_command(["ss", "-Hltnp"])
+        problems += taken_ports(listeners(table), given["ports"]) if code == 0 else [f"ss -Hltnp: {err.strip()}"]
+        problems += unreachable_mirrors(mirror_hosts(module))
+    problems += answers(given["answers"], given["questions"])
+    if problems:
+        module.fail_json(
+            msg=f"Nothing was changed. {len(problems)} thing(s) to put right first:\n"
+            + "\n".join(f"  {number}. {problem}" for number, problem in enumerate(problems, 1))
+        )
+    module.exit_json(changed=False)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,135 @@
+"""Ansible module: a systemd unit that runs with the configuration that is on disk."""
+
+from __future__ import annotations
+
+import glob
+import os
+import subprocess
+from datetime import datetime
+
+from ansible.module_utils.basic import AnsibleModule
+
+DOCUMENTATION = """
+module: appliance_unit
+short_description: Keep a systemd unit enabled, running, and running with the configuration that is on disk
+description:
+  - Takes the place of a handler. A handler is lost when a run is broken off between the change of a file and the
+    end of the play; the service then goes on with its old configuration and no later run notices. This module
+    compares instead - the files' change times with the time at which systemd last started or reloaded the unit -
+    so that every run, whatever happened to the one before it, ends in the same state.
+  - The unit's own file and drop-ins always count, and always need a restart.
+options:
+  name: {type: str, required: true, description: "The unit, with its suffix."}
+  restart_on:
+    type: list
+    elements: path
+    default: []
+    description: Files (globs; a link counts as itself) whose change needs a restart.
+  reload_on:
+    type: list
+    elements: path
+    default: []
+    description: Files (globs) for whose change a reload is enough.
+  check_command:
+    type: str
+    description: Run before a start, restart or reload; when it fails, the running service is left alone.
+"""
+
+RETURN = """
+action: {type: str, returned: always, description: "none, start, restart or reload."}
+because: {type: str, returned: always, description: "The file or state that asked for the action; empty for none."}
+"""
+
+TIME_FORMAT = "%Y-%m-%d %H:%M:%S.%f"
+
+
+def run(module: AnsibleModule, *command: str, fail: str | None = None) -> str:
+    """Return a command's standard output; with `fail`, a non-zero exit ends the module with that sentence."""
+    code, out, err = module.run_command(list(command))
+    if code != 0 and fail:
+        module.fail_json(msg=f"{fail}: {(err or out).strip()}", rc=code)
+    return out.strip()
+
+
+def properties(module: AnsibleModule, unit: str) -> dict[str, str]:
+    """Return what systemd knows of the unit, times in UTC with microseconds."""
+    names = (
+        "LoadState,ActiveState,UnitFileState,NeedDaemonReload,FragmentPath,DropInPaths,"
+        "ActiveEnterTimestamp,StateChangeTimestamp"
+    )
+    out = run(module, "systemctl", "show", "--timestamp=us+utc", f"--property={names}", unit, fail="systemctl show")
+    return dict(line.split("=", 1) for line in out.splitlines())
+
+
+def seconds(timestamp: str) -> float:
+    """Turn 'Mon 2026-11-23 04:05:06.123456 UTC' into seconds since the epoch; empty means never."""
+    if not timestamp:
+        return 0.0
+    _, day, time, _ = timestamp.split()
+    return datetime.strptime(f"{day} {time} +0000", f"{TIME_FORMAT} %z").timestamp()
+
+
+def newest(patterns: list[str]) -> tuple[float, str]:
+    """Return change time and path of the file that changed last; (0.0, '') when none exists."""
+    found = [(os.lstat(path).st_ctime, path) for pattern in patterns for path in glob.glob(pattern)]
+    return max(found, default=(0.0, ""))
+
+
+def decide(module: AnsibleModule, state: dict[str, str]) -> tuple[str, str]:
+    """Return the action that brings the unit to its configuration, and why."""
+    if state.get("ActiveState") not in ("active", "reloading"):
+        return "start", f"it is {state.get('ActiveState')}"
+    unit_files = [state["FragmentPath"], *state["DropInPaths"].split()]
+    changed, path = newest([*module.params["restart_on"], *(glob.escape(file) for file in unit_files if file)])
+    if changed > seconds(state["ActiveEnterTimestamp"]):
+        return "restart", path
+    changed, path = newest(module.params["reload_on"])
+    if changed > seconds(state["StateChangeTimestamp"]):
+        return "reload", path
+    return "none", ""
+
+
+def journal_tail(unit: str) -> str:
+    """Return the last lines that the unit logged, for the message of a failure."""
+    command = ["journalctl", "--no-pager", "--lines=15", "--output=cat", f"--unit={unit}"]
+    return subprocess.run(command, capture_output=True, text=True, check=False).stdout  # noqa: S603
+
+
+def main() -> None:
+    """Entry point of the module."""
+    module = AnsibleModule(
+        argument_spec={
+            "name": {"type": "str", "required": True},
+            "restart_on": {"type": "list", "elements": "path", "default": []},
+            "reload_on": {"type": "list", "elements": "path", "default": []},
+            "check_command": {"type": "str"},
+        },
+        supports_check_mode=True,
+    )
+    unit = module.params["name"]
+    state = properties(module, unit)
+    if state.get("LoadState") == "not-found" and module.check_mode:
+        module.exit_json(changed=True, action="start", because="the unit is not installed yet")
+    if state.get("NeedDaemonReload") == "yes" or state.get("LoadState") == "not-found":
+        if not module.check_mode:
+            run(module, "systemctl", "daemon-reload", fail="systemctl daemon-reload")
+            state = properties(module, unit)
+        if state.get("LoadState") == "not-found" and not module.check_mode:
+            module.fail_json(msg=f"There is no unit {unit}.")
+
+    enable = state.get("UnitFileState") not in ("enabled", "static", "generated", "indirect")
+    action, because = decide(module, state)
+    if not module.check_mode:
+        if module.params["check_command"] and action != "none":
+            run(module, "/bin/sh", "-c", module.params["check_command"], fail=f"{unit} was left as it is")
+        if enable:
+            run(module, "systemctl", "enable", "--quiet", unit, fail=f"systemctl enable {unit}")
+        if action != "none":
+            code, out, err = module.run_command(["systemctl", action, unit])
+            if code != 0:
+                module.fail_json(msg=f"systemctl {action} {unit}: {(err or out).strip()}\n{journal_tail(unit)}", rc=code)
+    module.exit_json(changed=enable or action != "none", action=action, because=because)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,11 @@
+#!/bin/sh
+# Managed by Ansible (role base). Debian asks this program before a package script starts or stops a service.
+#
+# The stateful services are started, restarted and stopped by the appliance alone: a package upgrade would stop
+# every PostgreSQL instance within milliseconds. Their upgrades take effect at their next restart. The others may
+# be restarted by their packages, but a fresh installation does not start them before they are configured.
+case "$1" in
+  postgresql*|redis*) exit 101 ;;
+  nginx*) case "$2" in start) exit 101 ;; esac ;;
+esac
+exit 0
