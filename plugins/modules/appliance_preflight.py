@@ -33,6 +33,7 @@ MAIL = re.compile(rf"[^@\s\"'<>]+@{LABEL}(\.{LABEL})+")
 PROFILES = ("production", "sandbox")
 # A machine sold as 8 GB shows 7.7 to its operating system, and a 100 GB disk a file system of 97.
 TOLERANCE = 0.93
+LONGEST_DOMAIN = 253  # RFC 1035, less the root
 
 
 def operating_system(release: dict[str, str]) -> list[str]:
@@ -74,14 +75,22 @@ def answers(given: dict[str, object], questions: list[str]) -> list[str]:
 
     domain, profile = str(given.get("site_domain", "")), given.get("site_profile")
     is_local = profile == "sandbox" and domain == "localhost"
-    check("site_domain", "a bare domain name in small letters, like luckygas.tw",
-          good=is_local or (len(domain) <= 253 and bool(DOMAIN.fullmatch(domain))))
-    check("site_admin_email", "a mail address, like admin@luckygas.tw",
-          good=bool(MAIL.fullmatch(str(given.get("site_admin_email", "")))))
+    check(
+        "site_domain",
+        "a bare domain name in small letters, like luckygas.tw",
+        good=is_local or (len(domain) <= LONGEST_DOMAIN and bool(DOMAIN.fullmatch(domain))),
+    )
+    check(
+        "site_admin_email",
+        "a mail address, like admin@luckygas.tw",
+        good=bool(MAIL.fullmatch(str(given.get("site_admin_email", "")))),
+    )
     check("site_profile", " or ".join(PROFILES), good=profile in PROFILES)
     zone = str(given.get("site_timezone", ""))
     zones = Path("/usr/share/zoneinfo")
-    is_zone = bool(re.fullmatch(r"[A-Za-z]\w*([/+-][\w+-]+)*", zone)) and (not zones.is_dir() or (zones / zone).is_file())
+    is_zone = bool(re.fullmatch(r"[A-Za-z]\w*([/+-][\w+-]+)*", zone)) and (
+        not zones.is_dir() or (zones / zone).is_file()
+    )
     check("site_timezone", "a name from `timedatectl list-timezones`, like Asia/Taipei", good=is_zone)
     return problems
 

@@ -127,7 +127,9 @@ def main() -> None:
         if action != "none":
             code, out, err = module.run_command(["systemctl", action, unit])
             if code != 0:
-                module.fail_json(msg=f"systemctl {action} {unit}: {(err or out).strip()}\n{journal_tail(unit)}", rc=code)
+                module.fail_json(
+                    msg=f"systemctl {action} {unit}: {(err or out).strip()}\n{journal_tail(unit)}", rc=code
+                )
     module.exit_json(changed=enable or action != "none", action=action, because=because)
 
 

@@ -1,0 +1,106 @@
+"""The look at the machine: every problem is found, named, and comes with a way out."""
+
+import importlib.util
+import sys
+from pathlib import Path
+
+import pytest
+
+PATH = Path(__file__).parents[2] / "plugins/modules/appliance_preflight.py"
+spec = importlib.util.spec_from_file_location("appliance_preflight", PATH)
+preflight = importlib.util.module_from_spec(spec)
+sys.modules["appliance_preflight"] = preflight
+spec.loader.exec_module(preflight)
+
+GOOD = {
+    "site_domain": "luckygas.tw",
+    "site_admin_email": "admin@luckygas.tw",
+    "site_timezone": "Asia/Taipei",
+    "site_profile": "production",
+}
+QUESTIONS = list(GOOD)
+MINIMUM = {"cpus": 4, "memory_gb": 8, "disk_gb": 100, "free_gb": 10}
+
+
+def test_a_good_machine_and_good_answers_pass():
+    assert preflight.operating_system({"ID": "debian", "VERSION_ID": "13"}) == []
+    assert preflight.size({"cpus": 4, "memory_gb": 7.7, "disk_gb": 98.2, "free_gb": 90}, MINIMUM) == []
+    assert preflight.answers(GOOD, QUESTIONS) == []
+    assert preflight.taken_ports({22: "sshd", 80: "nginx"}, {"80": "nginx", "443": "nginx"}) == []
+
+
+@pytest.mark.parametrize(
+    "release",
+    [{"ID": "debian", "VERSION_ID": "12"}, {"ID": "ubuntu", "VERSION_ID": "13"}, {"ID": "debian"}, {}],
+)
+def test_another_system_is_refused_by_name(release):
+    release = release | {"PRETTY_NAME": "Some System 1.0"}
+    (problem,) = preflight.operating_system(release)
+    assert "Some System 1.0" in problem
+    assert "Debian 13" in problem
+
+
+def test_every_lack_of_size_is_reported_with_what_was_found():
+    problems = preflight.size({"cpus": 2, "memory_gb": 3.8, "disk_gb": 40, "free_gb": 2.5}, MINIMUM)
+    assert len(problems) == 4
+    assert [value in problem for value, problem in zip(("2", "3.8", "40", "2.5"), problems, strict=True)] == [True] * 4
+
+
+@pytest.mark.parametrize(
+    ("answer", "value"),
+    [
+        ("site_domain", "https://luckygas.tw"),
+        ("site_domain", "luckygas"),
+        ("site_domain", "Luckygas.TW"),
+        ("site_domain", "lucky_gas.tw"),
+        ("site_domain", "-luckygas.tw"),
+        ("site_domain", "luckygas.tw."),
+        ("site_domain", "localhost"),
+        ("site_domain", "a." * 130 + "tw"),
+        ("site_domain", None),
+        ("site_admin_email", "luckygas.tw"),
+        ("site_admin_email", "a@b"),
+        ("site_admin_email", "a b@luckygas.tw"),
+        ("site_timezone", "Asia/Taipeh"),
+        ("site_timezone", "../../etc/passwd"),
+        ("site_timezone", "Asia"),
+        ("site_profile", "prod"),
+    ],
+)
+def test_a_bad_answer_is_named_with_its_value(answer, value):
+    (problem,) = preflight.answers(GOOD | {answer: value}, QUESTIONS)
+    assert problem.startswith(answer)
+    assert repr(value) in problem
+    assert "expected" in problem
+
+
+def test_a_misspelt_answer_leads_to_the_right_one():
+    given = {"site_domian": "luckygas.tw"} | {name: value for name, value in GOOD.items() if name != "site_domain"}
+    problems = preflight.answers(given, QUESTIONS)
+    assert any("site_domian" in problem and "Did you mean site_domain?" in problem for problem in problems)
+    assert any(problem.startswith("site_domain: missing") for problem in problems)
+
+
+def test_the_sandbox_may_be_called_localhost():
+    assert preflight.answers(GOOD | {"site_profile": "sandbox", "site_domain": "localhost"}, QUESTIONS) == []
+
+
+def test_a_taken_port_names_who_has_it():
+    table = (
+        'LISTEN 0 511 0.0.0.0:80   0.0.0.0:* users:(("apache2",pid=1,fd=4))\n'
+        'LISTEN 0 511    [::]:443     [::]:* users:(("apache2",pid=1,fd=6))\n'
+        "LISTEN 0 128 0.0.0.0:5432 0.0.0.0:*\n"
+    )
+    problems = preflight.taken_ports(preflight.listeners(table), {"80": "nginx", "443": "nginx", "5432": "postgres"})
+    assert [problem.split(".")[0] for problem in problems] == [
+        "port 80: taken by apache2",
+        "port 443: taken by apache2",
+        "port 5432: taken by an unknown process",
+    ]
+
+
+def test_a_mirror_without_a_name_is_reported():
+    (problem,) = preflight.unreachable_mirrors(["mirror.invalid"])
+    assert "mirror.invalid" in problem
+    assert preflight.unreachable_mirrors(["localhost"]) == []
+    assert preflight.unreachable_mirrors([]) != []

@@ -1,0 +1,88 @@
+"""When a unit is started, restarted, reloaded, or left alone."""
+
+import importlib.util
+import os
+import sys
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+PATH = Path(__file__).parents[2] / "plugins/modules/appliance_unit.py"
+spec = importlib.util.spec_from_file_location("appliance_unit", PATH)
+unit = importlib.util.module_from_spec(spec)
+sys.modules["appliance_unit"] = unit
+spec.loader.exec_module(unit)
+
+
+def stamp(seconds):
+    return datetime.fromtimestamp(seconds, UTC).strftime("%a %Y-%m-%d %H:%M:%S.%f UTC")
+
+
+@pytest.fixture
+def files(tmp_path):
+    for name in ("unit.service", "restart.conf", "reload.conf"):
+        (tmp_path / name).write_text(name)
+    return tmp_path
+
+
+@pytest.fixture
+def decide(files):
+    def decide(**state):
+        defaults = {
+            "ActiveState": "active",
+            "FragmentPath": str(files / "unit.service"),
+            "DropInPaths": "",
+            "ActiveEnterTimestamp": stamp(time.time() + 1),
+            "StateChangeTimestamp": stamp(time.time() + 1),
+        }
+        params = {"restart_on": [str(files / "restart.*")], "reload_on": [str(files / "reload.conf")]}
+        return unit.decide(SimpleNamespace(params=params), defaults | state)
+
+    return decide
+
+
+def test_a_unit_that_is_newer_than_its_files_is_left_alone(decide):
+    assert decide() == ("none", "")
+
+
+@pytest.mark.parametrize("state", ["inactive", "failed", "activating"])
+def test_a_unit_that_does_not_run_is_started(decide, state):
+    assert decide(ActiveState=state) == ("start", f"it is {state}")
+
+
+def test_a_changed_file_asks_for_a_restart_or_a_reload(decide, files):
+    past = stamp(time.time() - 60)
+    assert decide(ActiveEnterTimestamp=past, StateChangeTimestamp=past)[0] == "restart"
+    (files / "restart.conf").unlink()
+    (files / "unit.service").unlink()
+    assert decide(ActiveEnterTimestamp=past, StateChangeTimestamp=past) == ("reload", str(files / "reload.conf"))
+
+
+def test_a_reload_since_the_change_is_enough(decide, files):
+    (files / "restart.conf").unlink()
+    (files / "unit.service").unlink()
+    assert decide(ActiveEnterTimestamp=stamp(time.time() - 60)) == ("none", "")
+
+
+def test_a_changed_unit_file_asks_for_a_restart(decide, files):
+    (files / "restart.conf").unlink()
+    past = stamp(time.time() - 60)
+    assert decide(ActiveEnterTimestamp=past) == ("restart", str(files / "unit.service"))
+
+
+def test_a_turned_link_counts_as_a_change_even_when_its_target_is_old(files):
+    target = files / "old"
+    target.write_text("old")
+    os.utime(target, (0, 0))
+    (files / "restart.link").symlink_to(target)
+    changed, path = unit.newest([str(files / "restart.link")])
+    assert path == str(files / "restart.link")
+    assert changed > time.time() - 60
+
+
+def test_times_keep_their_microseconds():
+    assert unit.seconds("Mon 2026-11-23 04:05:06.250000 UTC") == pytest.approx(1795406706.25)
+    assert unit.seconds("") == 0.0
