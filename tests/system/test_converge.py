@@ -1,0 +1,61 @@
+"""The playbook may be run at any time, on anything, and be broken off anywhere."""
+
+# One point in every role, each in the middle of something.
+POINTS = [
+    "TASK [base : configure | Bound the journal]",
+    "TASK [postgresql : install | Install PostgreSQL]",
+    "TASK [postgresql : configure | Write the settings]",
+    "TASK [redis : configure | Write the managed settings]",
+    "TASK [luckygas : release | Build its virtual environment",
+    "TASK [luckygas : release | Make it the current one]",
+    "TASK [nginx : configure | Write nginx.conf]",
+]
+
+
+def test_a_second_run_changes_nothing(appliance):
+    play = appliance.playbook("site.yml")
+    assert play.status == 0, play.output
+    assert play.changed == 0, play.output
+
+
+def test_check_mode_runs_on_an_installed_machine_and_foretells_nothing(appliance):
+    play = appliance.playbook("site.yml", "--check", "--diff")
+    assert play.status == 0, play.output
+    assert play.changed == 0, play.output
+
+
+def test_a_run_that_was_killed_again_and_again_converges(bare_machine):
+    foretold = bare_machine.playbook("site.yml", "--check", "--diff")
+    assert foretold.status == 0, foretold.output
+    assert foretold.changed > 0
+    for point in POINTS:
+        assert bare_machine.playbook("site.yml", until=point).status != 0, f"was never at {point}"
+    last = bare_machine.playbook("site.yml")
+    assert last.status == 0, last.output
+    assert bare_machine.playbook("verify.yml").status == 0
+    assert bare_machine.playbook("site.yml").changed == 0
+
+
+def test_what_is_in_the_way_is_said_before_anything_changes(appliance):
+    appliance.run("systemctl stop nginx.service")
+    appliance.run("systemd-run --unit=squatter python3 -m http.server 80")
+    try:
+        play = appliance.playbook("site.yml", "-e", "site_timezone=Asia/Taipeh", "-e", "site_domian=luckygas.tw")
+    finally:
+        appliance.run("systemctl stop squatter.service")
+        appliance.run("systemctl start nginx.service")
+    assert play.status != 0
+    assert play.changed == 0
+    for word in ("port 80: taken by python3", "Asia/Taipeh", "Did you mean site_domain?"):
+        assert word in play.output
+
+
+def test_a_change_that_was_never_put_in_force_is_found(appliance):
+    """A handler would have been lost here: the file is as it should be, the process is not."""
+    appliance.run("touch -h /opt/luckygas/current; touch /etc/nginx/nginx.conf")
+    before = appliance.run("systemctl show --value --property=MainPID luckygas-web@a.service").stdout
+    play = appliance.playbook("site.yml", "--tags", "luckygas,nginx")
+    assert play.status == 0, play.output
+    assert play.changed == 3, play.output
+    assert appliance.run("systemctl show --value --property=MainPID luckygas-web@a.service").stdout != before
+    assert appliance.playbook("site.yml", "--tags", "luckygas,nginx").changed == 0

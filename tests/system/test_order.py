@@ -1,0 +1,106 @@
+"""The appliance's reason: it takes an order over HTTPS and keeps it."""
+
+from conftest import wait_until
+
+CUSTOMER = {"kind": "restaurant", "name": "鼎泰小館", "mobile": "0912-345-678", "address": "臺北市大安區信義路二段194號"}
+
+
+def place_order(appliance, key):
+    bearer = f"Bearer {key}"
+    customer = appliance.request("POST", "/api/v1/customers", CUSTOMER, Authorization=bearer)
+    assert customer.status == 201, customer.text
+    body = {
+        "customer_id": customer.json["id"],
+        "lines": [{"cylinder_kg": 20, "quantity": 2, "unit_price_twd": 780}],
+    }
+    order = appliance.request("POST", "/api/v1/orders", body, Authorization=bearer)
+    assert order.status == 201, order.text
+    assert order.json["total_twd"] == 1560
+    return order.json
+
+
+def test_an_order_is_kept_in_postgresql_and_survives_a_reboot(appliance):
+    key = appliance.new_key()
+    order = place_order(appliance, key)
+    assert appliance.sql(f"SELECT total_twd FROM orders WHERE id = {order['id']}") == ["1560"]
+
+    appliance.restart_machine()
+
+    def read():
+        answer = appliance.request("GET", f"/api/v1/orders/{order['id']}", Authorization=f"Bearer {key}")
+        return answer.status == 200 and answer
+
+    assert wait_until(read, "the order after the reboot").json == order
+    assert appliance.run("systemctl --failed --no-legend", check=False).stdout == ""
+
+
+def test_both_instances_are_live(appliance):
+    seen = {appliance.request("GET", "/api/v1/health").json["instance"] for _ in range(10)}
+    assert seen == {"a", "b"}
+
+
+def test_one_instance_is_enough(appliance):
+    key = appliance.new_key()
+    appliance.run("systemctl stop luckygas-web@a.service")
+    try:
+        place_order(appliance, key)
+    finally:
+        appliance.run("systemctl start luckygas-web@a.service")
+    wait_until(lambda: appliance.run("test -S /run/luckygas-web-a/app.sock", check=False).returncode == 0, "web@a")
+
+
+def test_without_redis_the_service_says_so_and_goes_on(appliance):
+    key = appliance.new_key()
+    appliance.run("systemctl stop redis-server@a.service")
+    try:
+        health = appliance.request("GET", "/api/v1/health")
+        assert (health.status, health.json["status"]) == (200, "degraded")
+        place_order(appliance, key)
+    finally:
+        appliance.run("systemctl start redis-server@a.service")
+    wait_until(lambda: appliance.request("GET", "/api/v1/health").json["status"] == "ok", "health to be ok again")
+
+
+def test_without_postgresql_the_service_is_down_and_recovers_by_itself(appliance):
+    key = appliance.new_key()
+    appliance.run("systemctl stop postgresql@17-pg1.service")
+    try:
+        health = appliance.request("GET", "/api/v1/health")
+        assert (health.status, health.json["status"]) == (503, "down")
+        refused = appliance.request("GET", "/api/v1/orders", Authorization=f"Bearer {key}")
+        assert refused.status == 503
+        assert refused.headers["content-type"].startswith("application/problem+json")
+        assert "retry-after" in refused.headers
+    finally:
+        appliance.run("systemctl start postgresql@17-pg1.service")
+    wait_until(lambda: appliance.request("GET", "/api/v1/health").json["status"] == "ok", "health to be ok again")
+    place_order(appliance, key)
+
+
+def test_with_no_instance_at_all_the_edge_answers_with_a_problem(appliance):
+    appliance.run("systemctl stop 'luckygas-web@*.service'")
+    try:
+        answer = appliance.request("GET", "/api/v1/health")
+        assert answer.status == 503
+        assert answer.headers["content-type"] == "application/problem+json"
+        assert answer.json["code"] == "service_away"
+    finally:
+        appliance.run("systemctl start luckygas-web@a.service luckygas-web@b.service")
+    wait_until(lambda: appliance.request("GET", "/api/v1/health").status == 200, "the service")
+
+
+def test_the_target_groups_every_unit(appliance):
+    units = appliance.run("systemctl list-dependencies --plain --no-pager luckygas.target").stdout.split()
+    wanted = {
+        "postgresql@17-pg1.service",
+        "redis-server@a.service",
+        "luckygas-web@a.service",
+        "luckygas-web@b.service",
+        "nginx.service",
+    }
+    assert wanted <= set(units)
+    appliance.run("systemctl stop luckygas.target")
+    states = appliance.run(f"systemctl is-active {' '.join(sorted(wanted))}", check=False).stdout.split()
+    assert set(states) == {"inactive"}
+    appliance.run("systemctl start luckygas.target")
+    wait_until(lambda: appliance.request("GET", "/api/v1/health").status == 200, "the service")
