@@ -60,7 +60,9 @@ class Appliance:
         command = ["podman", "inspect", "--format", template, self.container]
         return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()  # noqa: S603
 
-    def request(self, method: str, path: str, body: object = None, *, host: str = "localhost", **headers: str) -> Answer:
+    def request(
+        self, method: str, path: str, body: object = None, *, host: str = "localhost", **headers: str
+    ) -> Answer:
         """Send one HTTPS request from outside; header names with underscores for hyphens."""
         context = ssl._create_unverified_context()  # noqa: S323, SLF001
         connection = http.client.HTTPSConnection(self.address, 443, context=context, timeout=15)

@@ -2,7 +2,12 @@
 
 from conftest import wait_until
 
-CUSTOMER = {"kind": "restaurant", "name": "鼎泰小館", "mobile": "0912-345-678", "address": "臺北市大安區信義路二段194號"}
+CUSTOMER = {
+    "kind": "restaurant",
+    "name": "鼎泰小館",
+    "mobile": "0912-345-678",
+    "address": "臺北市大安區信義路二段194號",
+}
 
 
 def place_order(appliance, key):
@@ -22,7 +27,8 @@ def place_order(appliance, key):
 def test_an_order_is_kept_in_postgresql_and_survives_a_reboot(appliance):
     key = appliance.new_key()
     order = place_order(appliance, key)
-    assert appliance.sql(f"SELECT total_twd FROM orders WHERE id = {order['id']}") == ["1560"]
+    row = f"{order['id']}|1560"
+    assert row in appliance.sql("SELECT id, total_twd FROM orders")
 
     appliance.restart_machine()
 
