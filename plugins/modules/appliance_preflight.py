@@ -118,16 +118,25 @@ def unreachable_mirrors(hosts: list[str]) -> list[str]:
     """Report hosts of package mirrors whose name cannot be resolved."""
     if not hosts:
         return ["package mirrors: none is configured. Put Debian's into /etc/apt/sources.list.d/."]
-    problems = []
-    for host in hosts:
+    return [
+        f"package mirror {host}: its name cannot be resolved ({reason}). "
+        "Check /etc/resolv.conf and the network, or name another mirror in /etc/apt/sources.list.d/."
+        for host in hosts
+        if (reason := why_unresolvable(host))
+    ]
+
+
+def why_unresolvable(host: str, attempts: int = 3) -> str | None:
+    """Return why the name server does not know the host; one lost answer is not yet a reason."""
+    for attempt in range(1, attempts + 1):
         try:
             socket.getaddrinfo(host, None)
         except OSError as error:
-            problems.append(
-                f"package mirror {host}: its name cannot be resolved ({error.strerror}). "
-                "Check /etc/resolv.conf and the network, or name another mirror in /etc/apt/sources.list.d/."
-            )
-    return problems
+            if attempt == attempts or getattr(error, "errno", None) != socket.EAI_AGAIN:
+                return error.strerror
+        else:
+            break
+    return None
 
 
 def mirror_hosts(module: AnsibleModule) -> list[str]:

@@ -86,16 +86,16 @@ class Appliance:
     def playbook(self, name: str, *options: str, until: str | None = None) -> "Play":
         """Run a shipped playbook; with `until`, kill it without mercy as soon as it prints that text."""
         command = ["ansible-playbook", "-i", "inventory", "-i", "sandbox/inventory", f"playbooks/{name}", *options]
-        process = subprocess.Popen(  # noqa: S603
+        lines = []
+        with subprocess.Popen(  # noqa: S603
             command, cwd=ROOT, env=self.environment, text=True, start_new_session=True,
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-        )  # fmt: skip
-        lines = []
-        for line in process.stdout:
-            lines.append(line)
-            if until and until in line:
-                os.killpg(process.pid, signal.SIGKILL)
-        return Play(process.wait(timeout=60), "".join(lines))
+        ) as process:  # fmt: skip
+            for line in process.stdout:
+                lines.append(line)
+                if until and until in line:
+                    os.killpg(process.pid, signal.SIGKILL)
+        return Play(process.returncode, "".join(lines))
 
 
 @dataclass

@@ -1,0 +1,143 @@
+"""Settings: plain values from the environment, secrets from files, all problems reported together.
+
+A unit gives the values by `EnvironmentFile=` and each secret by `LoadCredential=`, which systemd serves as a file in
+`$CREDENTIALS_DIRECTORY`. Nothing here has a secret's value in its repr or in a message.
+"""
+
+import os
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Final, Self
+from urllib.parse import parse_qs, urlsplit
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+import psycopg
+from psycopg.conninfo import conninfo_to_dict
+
+from luckygas.environment import Reader
+
+_PEPPER_MINIMUM: Final = 32
+_LOG_LEVELS: Final = ("DEBUG", "INFO", "WARNING", "ERROR")
+_DATABASE_EXAMPLE: Final = "postgresql://ROLE@/DATABASE?host=/run/postgresql&port=5432"
+_REDIS_EXAMPLE: Final = "redis://USER@127.0.0.1:6379/0"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Settings:
+    """What the running service needs to know. URLs never hold a password."""
+
+    database_url: str
+    database_password: str = field(repr=False)
+    redis_url: str
+    redis_password: str = field(repr=False)
+    api_key_pepper: str = field(repr=False)
+    instance: str
+    timezone: ZoneInfo
+    log_level: str
+    contact_email: str
+    web_workers: int
+    web_threads: int
+
+    @classmethod
+    def from_environ(cls, environ: Mapping[str, str] = os.environ) -> Self:
+        """Read everything, or raise one `SettingsError` that names every problem."""
+        read = Reader(environ)
+        settings = cls(
+            database_url=read.required("LUCKYGAS_DATABASE_URL", _database_url, example=_DATABASE_EXAMPLE),
+            database_password=read.secret("database_password"),
+            redis_url=read.required("LUCKYGAS_REDIS_URL", _redis_url, example=_REDIS_EXAMPLE),
+            redis_password=read.secret("redis_password"),
+            api_key_pepper=read.secret("api_key_pepper", minimum_length=_PEPPER_MINIMUM),
+            instance=read.optional("LUCKYGAS_INSTANCE", _instance, default="local"),
+            timezone=read.optional("LUCKYGAS_TIMEZONE", _timezone, default="Asia/Taipei"),
+            log_level=read.optional("LUCKYGAS_LOG_LEVEL", _log_level, default="INFO"),
+            contact_email=read.required("LUCKYGAS_CONTACT_EMAIL", _email, example="admin@example.tw"),
+            web_workers=read.optional("LUCKYGAS_WEB_WORKERS", _between(1, 32), default="2"),
+            web_threads=read.optional("LUCKYGAS_WEB_THREADS", _between(1, 32), default="4"),
+        )
+        read.finish()
+        return settings
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class MigrationSettings:
+    """How the schema's owner connects, straight to PostgreSQL; the running service has neither of the two."""
+
+    database_url: str
+    database_password: str = field(repr=False)
+
+    @classmethod
+    def from_environ(cls, environ: Mapping[str, str] = os.environ) -> Self:
+        """Read everything, or raise one `SettingsError` that names every problem."""
+        read = Reader(environ)
+        settings = cls(
+            database_url=read.required("LUCKYGAS_MIGRATION_DATABASE_URL", _database_url, example=_DATABASE_EXAMPLE),
+            database_password=read.secret("database_owner_password"),
+        )
+        read.finish()
+        return settings
+
+
+def _database_url(text: str) -> str:
+    way_out = f"write it as {_DATABASE_EXAMPLE}"
+    if not text.startswith(("postgresql://", "postgres://")):
+        raise ValueError(way_out)
+    try:
+        parts = conninfo_to_dict(text)
+    except psycopg.Error:
+        # The driver's message would quote the part that it cannot read, which may be a password.
+        raise ValueError(way_out) from None
+    if "password" in parts:
+        raise ValueError("it holds a password: take it out, the credential of the same role has it")
+    if not parts.get("user") or not parts.get("dbname"):
+        raise ValueError(f"it names no role or no database: {way_out}")
+    return text
+
+
+def _redis_url(text: str) -> str:
+    way_out = f"write it as {_REDIS_EXAMPLE}"
+    try:
+        url = urlsplit(text)
+        has_place = url.scheme == "unix" or (url.hostname and (url.port is None or url.port > 0))
+    except ValueError:
+        raise ValueError(way_out) from None
+    if url.scheme not in {"redis", "unix"} or not has_place:
+        raise ValueError(way_out)
+    if url.password or "password" in parse_qs(url.query):
+        raise ValueError("it holds a password: take it out, the credential redis_password has it")
+    return text
+
+
+def _instance(text: str) -> str:
+    if re.fullmatch(r"[a-z0-9]{1,16}", text) is None:
+        raise ValueError("a name of 1 to 16 lower-case letters and digits, such as a")
+    return text
+
+
+def _timezone(text: str) -> ZoneInfo:
+    try:
+        return ZoneInfo(text)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        raise ValueError("no such time zone: write a name such as Asia/Taipei") from None
+
+
+def _log_level(text: str) -> str:
+    if text not in _LOG_LEVELS:
+        raise ValueError(f"no such level: write one of {', '.join(_LOG_LEVELS)}")
+    return text
+
+
+def _email(text: str) -> str:
+    if re.fullmatch(r"[^@\s]+@[^@\s]+\.[^@\s]+", text) is None:
+        raise ValueError("not an e-mail address: give the one that users of the API may write to")
+    return text
+
+
+def _between(lowest: int, highest: int) -> Callable[[str], int]:
+    def parse(text: str) -> int:
+        if not re.fullmatch(r"[0-9]{1,9}", text) or not lowest <= int(text) <= highest:
+            raise ValueError(f"write a whole number from {lowest} to {highest}")
+        return int(text)
+
+    return parse

@@ -1,0 +1,1 @@
+"""PostgreSQL: connections, sessions, the base of all models, migrations."""

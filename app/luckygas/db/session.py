@@ -1,0 +1,28 @@
+"""One session and one transaction for each request. Services use the session, only `transaction` ends it."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from flask import g
+from sqlalchemy.orm import Session
+
+from luckygas.resources import resources
+
+
+def current_session() -> Session:
+    """Return the session of this request, opened by the first call."""
+    if "session" not in g:
+        g.session = resources().sessions()
+    return g.session
+
+
+@contextmanager
+def transaction() -> Iterator[None]:
+    """Commit what the request wrote when the block succeeds, otherwise roll all of it back."""
+    try:
+        yield
+        if "session" in g:
+            g.session.commit()
+    finally:
+        if "session" in g:
+            g.pop("session").close()

@@ -1,0 +1,107 @@
+"""Everything that can go wrong on purpose, in one shape.
+
+Services raise these; `web.problems` turns them into `application/problem+json` (RFC 9457). `code` is the part that
+programs may rely on, `detail` is for people and says what was wrong with which value and what to do about it.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import ClassVar, Self
+
+
+@dataclass(frozen=True, slots=True)
+class FieldError:
+    """One refused value: `field` is its dotted path in the body or its query parameter."""
+
+    field: str
+    message: str
+
+
+@dataclass(eq=False)
+class Problem(Exception):  # noqa: N818 - the RFC's own word
+    """A failure with an answer for the caller; subclasses fix its HTTP status, code and title."""
+
+    status: ClassVar[int]
+    code: ClassVar[str]
+    title: ClassVar[str]
+
+    detail: str
+    errors: Sequence[FieldError] = ()
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+    def __str__(self) -> str:
+        """Return the sentence for people."""
+        return self.detail
+
+    @classmethod
+    def catalogue(cls) -> Iterator[type[Self]]:
+        """Yield every kind of problem that can be sent, those of the domains included."""
+        for kind in cls.__subclasses__():
+            yield kind
+            yield from kind.catalogue()
+
+
+class MalformedRequest(Problem):
+    """The request cannot be understood at all."""
+
+    status, code, title = 400, "malformed_request", "The request cannot be read"
+
+
+class Unauthenticated(Problem):
+    """The caller did not prove who they are."""
+
+    status, code, title = 401, "unauthenticated", "A valid API key is needed"
+
+
+class Forbidden(Problem):
+    """The caller is known and may not do this."""
+
+    status, code, title = 403, "forbidden", "This key may not do that"
+
+
+class NotFound(Problem):
+    """There is no such thing."""
+
+    status, code, title = 404, "not_found", "Not found"
+
+
+class MethodNotAllowed(Problem):
+    """The address exists, the method does not."""
+
+    status, code, title = 405, "method_not_allowed", "This address does not take that method"
+
+
+class PayloadTooLarge(Problem):
+    """The body exceeds the limit."""
+
+    status, code, title = 413, "payload_too_large", "The body is too large"
+
+
+class UnsupportedMediaType(Problem):
+    """The body is not JSON, or does not say that it is."""
+
+    status, code, title = 415, "unsupported_media_type", "The body must be JSON"
+
+
+class Invalid(Problem):
+    """The request was understood and breaks a rule; `errors` names each field."""
+
+    status, code, title = 422, "validation_failed", "The request breaks a rule"
+
+    @classmethod
+    def because(cls, *errors: FieldError) -> Self:
+        """Build the problem from its field errors, at least one."""
+        names = ", ".join(error.field for error in errors)
+        return cls(f"correct {names} and send the request again", errors=errors)
+
+
+class InternalError(Problem):
+    """A defect of ours."""
+
+    status, code, title = 500, "internal_error", "Something broke on our side"
+
+
+class Unavailable(Problem):
+    """Something that this request needs is away for the moment."""
+
+    status, code, title = 503, "unavailable", "Please try again shortly"

@@ -1,0 +1,44 @@
+"""gunicorn's settings: each name here is one of its own, the values come from ours."""
+
+import os
+import sys
+from typing import Any
+
+from luckygas.config import Settings
+from luckygas.environment import SettingsError
+from luckygas.ops.logging import configuration
+from luckygas.resources import Resources
+
+try:
+    _settings = Settings.from_environ()
+except SettingsError as _error:
+    sys.exit(f"luckygas cannot start:\n{_error}")
+
+_directory = os.environ.get("RUNTIME_DIRECTORY", f"/run/luckygas-web-{_settings.instance}")
+
+bind = f"unix:{_directory}/app.sock"
+worker_class = "gthread"
+workers = _settings.web_workers
+threads = _settings.web_threads
+logconfig_dict = configuration(_settings)
+
+# A broken release fails at its start, before the socket is there, and the workers share the code in memory.
+preload_app = True
+# Longer than nginx keeps its side open, so that it is never this side that closes a connection just being used.
+keepalive = 75
+graceful_timeout = 30
+timeout = 30
+# Heartbeats are files; on a disk, a slow write would look like a dead worker.
+worker_tmp_dir = "/dev/shm"  # noqa: S108
+# Its default place lies in the home directory, which the service has not, and both instances would share it.
+control_socket_disable = True
+
+
+def post_fork(_server: Any, worker: Any) -> None:
+    """Let no worker inherit a connection that the parent process may have opened."""
+    Resources.of(worker.app.wsgi()).engine.dispose(close=False)
+
+
+def worker_exit(_server: Any, worker: Any) -> None:
+    """Say goodbye to the database."""
+    Resources.of(worker.app.wsgi()).engine.dispose()

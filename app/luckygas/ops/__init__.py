@@ -1,0 +1,1 @@
+"""What operators need from the service: logs and health."""

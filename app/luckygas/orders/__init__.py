@@ -1,0 +1,1 @@
+"""What customers have asked for."""

@@ -1,0 +1,95 @@
+"""Orders as they travel."""
+
+from datetime import date
+from typing import Annotated
+
+from pydantic import AfterValidator, ConfigDict, Field
+
+from luckygas.orders.models import CYLINDER_SIZES_KG, OrderStatus
+from luckygas.web.fields import PLAIN_DIGITS, Body, Instant, Line, Lines, Output, RowId
+from luckygas.web.pagination import PageQuery
+
+# The largest order comes to 10^9 TWD, so no sum leaves the database's or JavaScript's integers.
+MOST_LINES = 20
+MOST_CYLINDERS = 500
+HIGHEST_PRICE_TWD = 100_000
+
+
+def _known_size(kg: int) -> int:
+    if kg not in CYLINDER_SIZES_KG:
+        raise ValueError(f"no cylinder size: use one of {', '.join(map(str, CYLINDER_SIZES_KG))}")
+    return kg
+
+
+# Not a Literal, which would take 4.0 for 4.
+CylinderKg = Annotated[
+    int,
+    AfterValidator(_known_size),
+    Field(description="Cylinder size, kilograms of gas", json_schema_extra={"enum": list(CYLINDER_SIZES_KG)}),
+]
+Quantity = Annotated[int, Field(ge=1, le=MOST_CYLINDERS, description="Number of cylinders")]
+PriceTwd = Annotated[int, Field(ge=0, le=HIGHEST_PRICE_TWD, description="Price of one cylinder, whole TWD")]
+
+_EXAMPLE = {
+    "customer_id": 17,
+    "lines": [{"cylinder_kg": 20, "quantity": 2, "unit_price_twd": 850}],
+    "note": "先打電話",
+}
+
+
+class OrderLineIn(Body):
+    """Some cylinders of one size."""
+
+    cylinder_kg: CylinderKg
+    quantity: Quantity
+    unit_price_twd: PriceTwd
+
+
+class OrderIn(Body):
+    """An order to be placed."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [_EXAMPLE]})
+
+    customer_id: RowId
+    lines: Annotated[list[OrderLineIn], Field(min_length=1, max_length=MOST_LINES)]
+    delivery_address: Annotated[
+        Annotated[Line, Field(max_length=200)] | None, Field(description="The customer's address if left out")
+    ] = None
+    note: Annotated[Lines, Field(max_length=1000)] | None = None
+    wanted_on: Annotated[date | None, Field(description="The day to deliver, today at the earliest")] = None
+
+
+class OrderLineOut(Output):
+    """Some cylinders of one size."""
+
+    cylinder_kg: CylinderKg
+    quantity: Quantity
+    unit_price_twd: PriceTwd
+
+
+class OrderOut(Output):
+    """An order."""
+
+    id: RowId
+    customer_id: RowId
+    status: OrderStatus
+    lines: list[OrderLineOut]
+    total_twd: Annotated[int, Field(ge=0, description="Sum of all lines, whole TWD")]
+    delivery_address: str
+    note: str | None
+    wanted_on: date | None
+    placed_at: Instant
+
+
+class OrderQuery(PageQuery):
+    """Which orders to list."""
+
+    customer_id: Annotated[RowId, PLAIN_DIGITS] | None = None
+    status: OrderStatus | None = None
+
+
+class OrderPage(Output):
+    """Some orders, newest first."""
+
+    items: list[OrderOut]
+    next_cursor: Annotated[str | None, Field(description="Pass it as `cursor` for the next page; null on the last")]

@@ -1,0 +1,164 @@
+"""The OpenAPI document: what APIFlask collects from the routes, with what all of them share stated once."""
+
+import json
+import re
+from collections.abc import Iterator
+from typing import Any, Final
+
+from apiflask import APIFlask
+from flask import current_app
+
+from luckygas.access import PUBLIC
+from luckygas.config import Settings
+from luckygas.errors import Problem
+from luckygas.version import __version__
+from luckygas.web.addresses import API, DOCUMENTATION, LARGEST_ID
+from luckygas.web.blueprint import View, access_of
+from luckygas.web.idempotency import HEADER, REPLAYED, is_idempotent
+from luckygas.web.problems import MEDIA_TYPE, ProblemOut
+
+type Document = dict[str, Any]
+
+_DESCRIPTION: Final = """\
+Orders of gas cylinders and the customers who place them.
+
+Amounts are whole TWD. Points in time are UTC; days, such as `wanted_on`, are days of the company's time zone,
+normally Asia/Taipei. Lists come newest first, in pages: pass `next_cursor` as `cursor` until it is null. Creating
+something honours `Idempotency-Key`. Every failure has the form of `ProblemOut`.
+"""
+_SECURITY: Final = {
+    "bearer": {"type": "http", "scheme": "bearer", "description": "Authorization: Bearer lg_live_..."},
+    "header": {"type": "apiKey", "in": "header", "name": "X-API-Key"},
+}
+_IDEMPOTENCY_KEY: Final = {
+    "name": HEADER,
+    "in": "header",
+    "required": False,
+    "description": "Yours to choose, a UUID is good: the same key and body never do the work twice",
+    "schema": {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[\\x21-\\x7e]+$"},
+}
+_REPLAYED: Final = {
+    "description": "Present when this is the stored answer of an earlier request with the same key",
+    "schema": {"type": "string", "const": "true"},
+}
+_REF: Final = "#/components/{}/{}"
+
+
+def new_app(settings: Settings) -> APIFlask:
+    """Return an app without routes that leaves the document's common parts to this module."""
+    app = APIFlask(
+        "luckygas", title="Lucky Gas", version=__version__, spec_path=None, docs_path=None, static_folder=None,
+        json_errors=False,
+    )  # fmt: skip
+    app.config.update(
+        CONTACT={"email": settings.contact_email},
+        DESCRIPTION=_DESCRIPTION,
+        SERVERS=[{"url": "/"}],
+        SECURITY_SCHEMES=_SECURITY,
+        AUTO_OPERATION_ID=True,
+        AUTO_404_RESPONSE=False,
+        AUTO_VALIDATION_ERROR_RESPONSE=False,
+        AUTO_AUTH_ERROR_RESPONSE=False,
+    )
+    app.spec_callback = _complete
+    return app
+
+
+def _complete(document: Document) -> Document:
+    """Add to each operation what follows from how its route was made."""
+    document = _with_flat_schema_names(document)
+    for operation, view in _operations(document):
+        _complete_operation(operation, view)
+    components = document["components"]
+    schema = ProblemOut.model_json_schema(ref_template=_REF.format("schemas", "{model}"))
+    components["schemas"] |= schema.pop("$defs") | {"ProblemOut": schema}
+    components["responses"] = {f"Problem{status}": _problem_response(status) for status in _problem_kinds()}
+    return document
+
+
+def _operations(document: Document) -> Iterator[tuple[Document, View]]:
+    for rule in current_app.url_map.iter_rules():
+        path = re.sub(r"<(?:[^<>:]+:)?([^<>]+)>", r"{\1}", rule.rule)
+        for method, operation in document["paths"].get(path, {}).items():
+            if method.upper() in rule.methods:
+                yield operation, current_app.view_functions[rule.endpoint]
+
+
+def _complete_operation(operation: Document, view: View) -> None:
+    parameters = operation["parameters"]
+    path_ids = [parameter for parameter in parameters if parameter["in"] == "path"]
+    for parameter in path_ids:
+        parameter["schema"] = {"type": "integer", "minimum": 1, "maximum": LARGEST_ID}
+    statuses = {404} if path_ids else set()
+    for parameter in parameters:
+        if parameter["in"] == "query":
+            _drop_null(parameter["schema"])
+            statuses |= {422}
+    if "requestBody" in operation:
+        operation["requestBody"]["required"] = True
+        statuses |= {400, 413, 415, 422}
+    if (access := access_of(view)) != PUBLIC:
+        operation["security"] = [{name: []} for name in _SECURITY]
+        operation["x-permission"] = access
+        statuses |= {401, 403, 503}
+    if is_idempotent(view):
+        parameters.append(_IDEMPOTENCY_KEY)
+        operation["responses"]["201"]["headers"] = {REPLAYED: _REPLAYED}
+        statuses |= {409}
+    for status in sorted(statuses):
+        operation["responses"][str(status)] = {"$ref": _REF.format("responses", f"Problem{status}")}
+
+
+def _drop_null(schema: Document) -> None:
+    """Make `a or null, by default null` plain `a`: a query leaves out what it does not have."""
+    options = [option for option in schema.get("anyOf", []) if option != {"type": "null"}]
+    if len(options) == 1 and schema["default"] is None:
+        del schema["anyOf"], schema["default"]
+        schema |= options[0]
+
+
+def _problem_kinds() -> dict[int, list[type[Problem]]]:
+    kinds: dict[int, list[type[Problem]]] = {}
+    for kind in Problem.catalogue():
+        kinds.setdefault(kind.status, []).append(kind)
+    return dict(sorted(kinds.items()))
+
+
+def _problem_response(status: int) -> Document:
+    kinds = _problem_kinds()[status]
+    examples = {
+        kind.code: {
+            "value": {
+                "type": f"{DOCUMENTATION}#{kind.code}",
+                "title": kind.title,
+                "status": status,
+                "detail": "what was wrong this time, and the way out",
+                "instance": f"{API}/orders",
+                "code": kind.code,
+                "request_id": "7b0f6c0e9f6f4b0f8f6b2b1f0c9d8e7a",
+                "errors": [],
+            }
+        }
+        for kind in kinds
+    }
+    schema = {"$ref": _REF.format("schemas", "ProblemOut")}
+    return {
+        "description": "; or ".join(kind.title for kind in kinds),
+        "content": {MEDIA_TYPE: {"schema": schema, "examples": examples}},
+    }
+
+
+def _with_flat_schema_names(document: Document) -> Document:
+    """Name each schema once: APIFlask repeats a nested one below every parent, as `Parent.Child`."""
+    text = json.dumps(document)
+    nested = [name for name in document["components"]["schemas"] if "." in name]
+    for name in nested:
+        flat = name.rpartition(".")[2]
+        text = text.replace(f'"{_REF.format("schemas", name)}"', f'"{_REF.format("schemas", flat)}"')
+    document = json.loads(text)
+    schemas = document["components"]["schemas"]
+    for name in nested:
+        schema = schemas.pop(name)
+        if schemas.setdefault(name.rpartition(".")[2], schema) != schema:
+            raise ValueError(f"two schemas are called {name.rpartition('.')[2]}: rename one")
+    return document

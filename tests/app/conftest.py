@@ -1,0 +1,206 @@
+"""A real PostgreSQL and a real Redis; the schema comes from the migrations, each test leaves no trace.
+
+`TEST_DATABASE_URL` is a libpq URI of a superuser, `TEST_REDIS_URL` a URL of a user who may make others.
+"""
+
+import dataclasses
+import os
+import socket
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from urllib.parse import quote, urlencode
+
+import psycopg
+import pytest
+from conformity import ConformingClient
+from factories import SECRETS, make_key
+from flask import Flask
+from flask.testing import FlaskClient
+from hypothesis import HealthCheck
+from hypothesis import settings as hypothesis_settings
+from psycopg import sql
+from psycopg.conninfo import conninfo_to_dict
+from redis import Redis
+from sqlalchemy import text
+from sqlalchemy.orm import Session
+
+from luckygas import create_app
+from luckygas.access import Role
+from luckygas.config import MigrationSettings, Settings
+from luckygas.db.migrate import upgrade
+from luckygas.resources import Resources
+
+ROLES = {"luckygas_owner": SECRETS["database_owner_password"], "luckygas_app": SECRETS["database_password"]}
+TABLES = "api_keys, customers, orders, order_lines, idempotency_keys"
+
+# The checkout may be read-only, machines differ in speed, and our fixtures are safe to share between examples.
+hypothesis_settings.register_profile(
+    "luckygas",
+    database=None,
+    deadline=None,
+    max_examples=60,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
+hypothesis_settings.load_profile("luckygas")
+
+
+def _required(name: str) -> str:
+    if name not in os.environ:
+        pytest.exit(f"{name} is not set: `make check` starts the servers and sets it", returncode=2)
+    return os.environ[name]
+
+
+@pytest.fixture(scope="session")
+def superuser() -> Iterator[psycopg.Connection]:
+    """Connect to the test server as its superuser, outside of any transaction."""
+    with psycopg.connect(_required("TEST_DATABASE_URL"), autocommit=True) as connection:
+        yield connection
+
+
+@pytest.fixture(scope="session")
+def new_database(superuser: psycopg.Connection) -> Iterator[Callable[[], str]]:
+    """Make empty databases of the owner role, and drop them in the end. Returns each one's name."""
+    for role, password in ROLES.items():
+        if superuser.execute("SELECT 1 FROM pg_roles WHERE rolname = %s", [role]).fetchone() is None:
+            superuser.execute(sql.SQL("CREATE ROLE {} LOGIN").format(sql.Identifier(role)))
+        superuser.execute(sql.SQL("ALTER ROLE {} PASSWORD {}").format(sql.Identifier(role), sql.Literal(password)))
+    names: list[str] = []
+
+    def make() -> str:
+        name = f"luckygas_test_{os.getpid()}_{len(names)}"
+        superuser.execute(sql.SQL("CREATE DATABASE {} OWNER luckygas_owner").format(sql.Identifier(name)))
+        names.append(name)
+        return name
+
+    yield make
+    for name in names:
+        superuser.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
+
+
+@pytest.fixture(scope="session")
+def environ_of(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], dict[str, str]]:
+    """Return what a unit would give the service for a database of this name."""
+    credentials = tmp_path_factory.mktemp("credentials")
+    for name, value in SECRETS.items():
+        Path(credentials, name).write_text(f"{value}\n", encoding="utf-8")
+    server = conninfo_to_dict(_required("TEST_DATABASE_URL"))
+    place = urlencode({name: server[name] for name in ("host", "port") if name in server})
+    redis = Redis.from_url(_required("TEST_REDIS_URL"))
+    redis.acl_setuser("luckygas_app", enabled=True, passwords=[f"+{SECRETS['redis_password']}"], commands=["+ping"])
+    address = redis.connection_pool.connection_kwargs
+    redis.close()
+
+    def environ(database: str) -> dict[str, str]:
+        return {
+            "CREDENTIALS_DIRECTORY": str(credentials),
+            "LUCKYGAS_DATABASE_URL": f"postgresql://luckygas_app@/{quote(database)}?{place}",
+            "LUCKYGAS_MIGRATION_DATABASE_URL": f"postgresql://luckygas_owner@/{quote(database)}?{place}",
+            "LUCKYGAS_REDIS_URL": f"redis://luckygas_app@{address['host']}:{address['port']}/0",
+            "LUCKYGAS_CONTACT_EMAIL": "admin@example.tw",
+            "LUCKYGAS_INSTANCE": "a",
+        }
+
+    return environ
+
+
+@pytest.fixture(scope="session")
+def environ(environ_of: Callable[[str], dict[str, str]], new_database: Callable[[], str]) -> dict[str, str]:
+    """Return the service's environment, its database at the newest schema."""
+    environ = environ_of(new_database())
+    upgrade(MigrationSettings.from_environ(environ))
+    return environ
+
+
+@pytest.fixture(scope="session")
+def settings(environ: dict[str, str]) -> Settings:
+    """Return the settings that this environment makes."""
+    return Settings.from_environ(environ)
+
+
+@pytest.fixture(scope="session")
+def shared_app(settings: Settings) -> Iterator[Flask]:
+    """Build the service once; tests take `app`."""
+    app = create_app(settings)
+    app.test_client_class = ConformingClient
+    yield app
+    _close(app)
+
+
+@pytest.fixture
+def app(shared_app: Flask) -> Iterator[Flask]:
+    """Run the service inside of one transaction that is rolled back after the test."""
+    resources = Resources.of(shared_app)
+    with resources.engine.connect() as connection, connection.begin() as transaction:
+        resources.sessions.configure(bind=connection, join_transaction_mode="create_savepoint")
+        yield shared_app
+        resources.sessions.configure(bind=resources.engine, join_transaction_mode="conditional_savepoint")
+        transaction.rollback()
+
+
+@pytest.fixture
+def session(app: Flask) -> Iterator[Session]:
+    """Open a session beside those of the service, in the same transaction."""
+    with Resources.of(app).sessions() as session:
+        yield session
+
+
+@pytest.fixture
+def committing_app(shared_app: Flask) -> Iterator[Flask]:
+    """Run the service with real commits on real connections, and empty all tables after the test."""
+    yield shared_app
+    with Resources.of(shared_app).engine.connect() as connection:
+        name = connection.scalar(text("SELECT current_database()"))
+    with psycopg.connect(_required("TEST_DATABASE_URL"), dbname=name) as connection:
+        connection.execute(f"TRUNCATE {TABLES} RESTART IDENTITY".encode())
+
+
+@pytest.fixture
+def app_with(settings: Settings) -> Iterator[Callable[..., Flask]]:
+    """Build services whose settings differ in what is given."""
+    apps: list[Flask] = []
+
+    def build(**changes: object) -> Flask:
+        apps.append(create_app(dataclasses.replace(settings, **changes)))
+        return apps[-1]
+
+    yield build
+    for app in apps:
+        _close(app)
+
+
+@pytest.fixture
+def client_as(app: Flask, session: Session) -> Callable[[Role], FlaskClient]:
+    """Return a client that holds a key of a role."""
+
+    def client(role: Role) -> FlaskClient:
+        client = app.test_client()
+        client.environ_base["HTTP_AUTHORIZATION"] = f"Bearer {make_key(session, role=role).reveal()}"
+        return client
+
+    return client
+
+
+@pytest.fixture
+def client(client_as: Callable[[Role], FlaskClient]) -> FlaskClient:
+    """Return a client that may do everything."""
+    return client_as(Role.ADMIN)
+
+
+@pytest.fixture
+def silent_port() -> Iterator[int]:
+    """Return a TCP port that accepts connections and never says a word."""
+    with socket.create_server(("127.0.0.1", 0), backlog=64) as listener:
+        yield listener.getsockname()[1]
+
+
+@pytest.fixture
+def closed_port() -> int:
+    """Return a TCP port on which nobody listens."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        return listener.getsockname()[1]
+
+
+def _close(app: Flask) -> None:
+    resources = Resources.of(app)
+    resources.engine.dispose()
+    resources.redis.close()

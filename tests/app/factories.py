@@ -1,0 +1,64 @@
+"""Things to test with: bodies as a caller sends them, rows as the services store them."""
+
+import itertools
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+
+from sqlalchemy.orm import Session
+
+from luckygas.access import Role
+from luckygas.accounts import service as accounts
+from luckygas.accounts.keys import Key
+from luckygas.customers import service as customers
+from luckygas.customers.models import Customer
+from luckygas.customers.schemas import CustomerIn
+from luckygas.orders import service as orders
+from luckygas.orders.models import Order
+from luckygas.orders.schemas import OrderIn
+
+SECRETS = {
+    "database_password": "test-database-password",
+    "database_owner_password": "test-owner-password",
+    "redis_password": "test-redis-password",
+    "api_key_pepper": "test-pepper-of-at-least-32-characters",
+}
+PEPPER = SECRETS["api_key_pepper"]
+TODAY = date(2026, 5, 1)
+
+_numbers = itertools.count(1)
+
+
+def customer_body(**changes: Any) -> dict[str, Any]:
+    """Return a body that creates a customer."""
+    number = next(_numbers)
+    body = {
+        "kind": "household",
+        "name": f"王小明{number}",
+        "mobile": f"09{number:08}",
+        "address": f"臺北市大同區民生西路 {number} 號",
+    }
+    return body | changes
+
+
+def order_body(customer_id: int, **changes: Any) -> dict[str, Any]:
+    """Return a body that places an order of 1700 TWD."""
+    lines = [{"cylinder_kg": 20, "quantity": 2, "unit_price_twd": 850}]
+    return {"customer_id": customer_id, "lines": lines} | changes
+
+
+def make_customer(session: Session, **changes: Any) -> Customer:
+    """Store a customer."""
+    customer = CustomerIn.model_validate(customer_body(**changes), strict=False)
+    return customers.create(session, customer=customer)
+
+
+def make_order(session: Session, customer: Customer | None = None, **changes: Any) -> Order:
+    """Store an order, of a new customer unless one is given."""
+    customer = customer or make_customer(session)
+    return orders.place(session, order=OrderIn.model_validate(order_body(customer.id, **changes)), today=TODAY)
+
+
+def make_key(session: Session, *, role: Role = Role.ADMIN, name: str = "tests", days: int = 90) -> Key:
+    """Store an API key that is usable for some days, or has not been since."""
+    expires_at = datetime.now(UTC) + timedelta(days=days)
+    return accounts.create_key(session, pepper=PEPPER, name=name, role=role, expires_at=expires_at)

@@ -1,0 +1,109 @@
+import json
+import logging
+import re
+from collections.abc import Callable, Iterator
+from io import StringIO
+from logging.config import dictConfig
+
+import pytest
+from factories import make_customer, make_order
+from flask import Flask
+from flask.testing import FlaskClient
+from sqlalchemy.orm import Session
+
+from luckygas.config import Settings
+from luckygas.ops.logging import configuration
+
+GENERATED = re.compile(r"[0-9a-f]{32}")
+
+
+@pytest.fixture
+def lines(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[], list[dict]]]:
+    """Log as the service does, into memory. Returns a function that reads it."""
+    stream = StringIO()
+    monkeypatch.setattr("sys.stdout", stream)
+    root = logging.getLogger()
+    before = root.level, root.handlers[:]
+    dictConfig(configuration(settings))
+    yield lambda: [json.loads(line) for line in stream.getvalue().splitlines()]
+    root.level, root.handlers[:] = before
+
+
+def test_a_request_is_one_line(client: FlaskClient, session: Session, lines: Callable[[], list[dict]]) -> None:
+    order = make_order(session)
+    response = client.get(f"/api/v1/orders/{order.id}", headers={"X-Request-ID": "0123456789abcdef"})
+    (line,) = lines()
+    assert response.headers["X-Request-ID"] == "0123456789abcdef"
+    assert re.fullmatch(r"key:[0-9a-z]{8}", line.pop("principal"))
+    assert 0 < line.pop("duration_ms") < 5000
+    assert line.pop("timestamp").endswith("+00:00")
+    assert line == {
+        "level": "INFO",
+        "logger": "luckygas.ops.logging",
+        "message": "request",
+        "method": "GET",
+        "route": "/api/v1/orders/<id:order_id>",
+        "status": 200,
+        "request_id": "0123456789abcdef",
+        "instance": "a",
+    }
+
+
+def test_nothing_of_a_person_gets_into_the_log(
+    client: FlaskClient, session: Session, lines: Callable[[], list[dict]]
+) -> None:
+    customer = make_customer(session, mobile="0912345678", name="陳美麗")
+    client.get("/api/v1/customers?mobile=0912345678")
+    client.get(f"/api/v1/customers/{customer.id}/0912345678")
+    client.post("/api/v1/customers", json={"name": "陳美麗", "mobile": "0912345678"})
+    written = json.dumps(lines(), ensure_ascii=False)
+    assert len(lines()) == 3
+    assert "0912345678" not in written
+    assert "陳美麗" not in written
+
+
+def test_what_has_no_route_and_no_key_is_logged_as_such(app: Flask, lines: Callable[[], list[dict]]) -> None:
+    app.test_client().get("/nothing")
+    app.test_client().get("/api/v1/orders")
+    assert [(line["route"], line["status"], line["principal"]) for line in lines()] == [
+        (None, 404, None),
+        ("/api/v1/orders", 401, None),
+    ]
+
+
+def test_a_defect_is_logged_with_its_traceback_and_its_request(
+    client: FlaskClient, lines: Callable[[], list[dict]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("luckygas.orders.service.get", lambda *_, **__: 1 / 0)
+    headers = {"Authorization": client.environ_base["HTTP_AUTHORIZATION"]}
+    # Not the usual client: no document promises a 500.
+    response = FlaskClient(client.application).get("/api/v1/orders/1", headers=headers)
+    defect, request = lines()
+    assert response.status_code == request["status"] == 500
+    assert defect["level"] == "ERROR"
+    assert defect["traceback"].endswith("ZeroDivisionError: division by zero")
+    assert defect["request_id"] == request["request_id"] == response.json["request_id"]
+
+
+def test_a_line_outside_of_a_request_has_no_request(lines: Callable[[], list[dict]]) -> None:
+    logging.getLogger("gunicorn.error").info("瓦斯\nx")
+    (line,) = lines()
+    assert line["message"] == "瓦斯\nx"
+    assert "request_id" not in line
+
+
+@pytest.mark.parametrize("presented", ["0123456789abcdef", "a1b2-C3.d4_e5", "x" * 64])
+def test_a_well_formed_request_id_is_kept(app: Flask, presented: str) -> None:
+    response = app.test_client().get("/healthz", headers={"X-Request-ID": presented})
+    assert response.headers["X-Request-ID"] == presented
+
+
+@pytest.mark.parametrize("presented", ["", "short", "x" * 65, "a b c d e f", '"},{"a":"b', "识别号识别号识别号"])
+def test_any_other_request_id_is_replaced(app: Flask, presented: str) -> None:
+    response = app.test_client().get("/healthz", headers={"X-Request-ID": presented.encode().decode("latin-1")})
+    assert GENERATED.fullmatch(response.headers["X-Request-ID"])
+
+
+def test_no_answer_is_kept_by_caches(app: Flask) -> None:
+    for path in ("/healthz", "/api/v1/orders", "/nothing", "/api/v1/docs"):
+        assert app.test_client().get(path).headers["Cache-Control"] == "no-store"

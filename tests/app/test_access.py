@@ -1,0 +1,69 @@
+from collections.abc import Callable
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+
+from luckygas.access import GRANTS, PUBLIC, Permission, Role
+from luckygas.web.blueprint import access_of
+
+READERS = {Role.ADMIN, Role.DISPATCHER, Role.DRIVER, Role.SERVICE}
+OFFICE = {Role.ADMIN, Role.DISPATCHER}
+# Every route that is not public, and who may use it. A new route fails here until it has its line.
+MATRIX = {
+    ("POST", "/api/v1/customers"): OFFICE,
+    ("GET", "/api/v1/customers"): READERS,
+    ("GET", "/api/v1/customers/<id:customer_id>"): READERS,
+    ("POST", "/api/v1/orders"): OFFICE | {Role.SERVICE},
+    ("GET", "/api/v1/orders"): READERS,
+    ("GET", "/api/v1/orders/<id:order_id>"): READERS,
+}
+PUBLIC_RULES = {"/healthz", "/api/v1/health", "/api/v1/openapi.json", "/api/v1/docs"}
+
+
+def path_of(rule: str) -> str:
+    return rule.split("<", maxsplit=1)[0] + ("1" if "<" in rule else "")
+
+
+def test_every_route_is_in_the_matrix_or_public(app: Flask) -> None:
+    guarded, public = set(), set()
+    for rule in app.url_map.iter_rules():
+        methods = rule.methods - {"HEAD", "OPTIONS"}
+        if access_of(app.view_functions[rule.endpoint]) == PUBLIC:
+            public.add(rule.rule)
+        else:
+            guarded |= {(method, rule.rule) for method in methods}
+    assert guarded == set(MATRIX)
+    assert public == PUBLIC_RULES
+
+
+@pytest.mark.parametrize("role", Role)
+@pytest.mark.parametrize(("method", "rule"), MATRIX)
+def test_a_role_may_do_what_the_matrix_says_and_nothing_else(
+    client_as: Callable[[Role], FlaskClient], method: str, rule: str, role: Role
+) -> None:
+    response = client_as(role).open(path_of(rule), method=method, json={} if method == "POST" else None)
+    if role in MATRIX[method, rule]:
+        assert response.status_code in {200, 404, 422}
+    else:
+        assert response.status_code == 403
+        assert response.json["code"] == "forbidden"
+
+
+@pytest.mark.parametrize(("method", "rule"), MATRIX)
+def test_without_a_key_nothing_is_open(app: Flask, method: str, rule: str) -> None:
+    assert app.test_client().open(path_of(rule), method=method).status_code == 401
+
+
+@pytest.mark.parametrize("rule", sorted(PUBLIC_RULES))
+def test_public_routes_need_no_key(app: Flask, rule: str) -> None:
+    assert app.test_client().get(rule).status_code == 200
+
+
+def test_a_customers_key_is_worth_nothing_until_it_is_tied_to_one_customer() -> None:
+    assert GRANTS[Role.CUSTOMER] == frozenset()
+
+
+def test_every_permission_is_granted_to_somebody_and_every_role_has_a_line() -> None:
+    assert set(GRANTS) == set(Role)
+    assert frozenset().union(*GRANTS.values()) == frozenset(Permission)

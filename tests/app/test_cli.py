@@ -1,0 +1,145 @@
+import json
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Callable
+
+import psycopg
+import pytest
+from click.testing import CliRunner, Result
+from flask import Flask
+from openapi_spec_validator import validate
+
+from luckygas.cli import main
+
+KEY = re.compile(r"lg_live_([0-9a-z]{8})_[0-9A-Za-z]{43}\n")
+
+
+@pytest.fixture
+def run(environ: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> Callable[..., Result]:
+    """Run the tool with the service's environment and these changes to it; None takes a variable away."""
+
+    def invoke(*arguments: str, **changes: str | None) -> Result:
+        for name in [name for name in os.environ if name.startswith("LUCKYGAS_")]:
+            monkeypatch.delenv(name)
+        for name, value in (environ | changes).items():
+            if value is None:
+                monkeypatch.delenv(name, raising=False)
+            else:
+                monkeypatch.setenv(name, value)
+        return CliRunner().invoke(main, arguments)
+
+    return invoke
+
+
+@pytest.fixture
+def run_committing(run: Callable[..., Result], committing_app: Flask) -> Callable[..., Result]:
+    """Run the tool; what it stores is gone after the test."""
+    assert committing_app
+    return run
+
+
+def test_a_good_configuration_is_called_so(run: Callable[..., Result]) -> None:
+    result = run("check-config")
+    assert (result.exit_code, result.output) == (0, "configuration ok\n")
+
+
+def test_all_problems_of_a_configuration_are_printed(run: Callable[..., Result]) -> None:
+    result = run("check-config", LUCKYGAS_REDIS_URL=None, LUCKYGAS_WEB_THREADS="0")
+    assert result.exit_code == 1
+    assert result.stdout == ""
+    assert result.stderr.splitlines() == [
+        "Error: LUCKYGAS_REDIS_URL is not set: give it a value such as redis://USER@127.0.0.1:6379/0",
+        "LUCKYGAS_WEB_THREADS='0': write a whole number from 1 to 32",
+    ]
+
+
+def test_migrating_says_what_it_did_and_then_that_nothing_is_left(
+    run: Callable[..., Result], new_database: Callable[[], str], environ_of: Callable[[str], dict[str, str]]
+) -> None:
+    url = environ_of(new_database())["LUCKYGAS_MIGRATION_DATABASE_URL"]
+    first, second = (run("migrate", LUCKYGAS_MIGRATION_DATABASE_URL=url) for _ in range(2))
+    assert (first.exit_code, second.exit_code) == (0, 0)
+    assert first.output.startswith("applied 0001: API keys, customers, orders, idempotency keys.\n")
+    assert second.output == "up to date\n"
+
+
+def test_migrating_needs_only_the_settings_of_the_owner(run: Callable[..., Result]) -> None:
+    result = run("migrate", LUCKYGAS_DATABASE_URL=None, LUCKYGAS_REDIS_URL=None, LUCKYGAS_CONTACT_EMAIL=None)
+    assert (result.exit_code, result.output) == (0, "up to date\n")
+
+
+def test_a_database_that_is_away_is_reported_in_a_sentence(run: Callable[..., Result], closed_port: int) -> None:
+    away = f"postgresql://luckygas_owner@127.0.0.1:{closed_port}/luckygas"
+    for command, name in ((["migrate"], "LUCKYGAS_MIGRATION_DATABASE_URL"), (["key", "list"], "LUCKYGAS_DATABASE_URL")):
+        result = run(*command, **{name: away})
+        assert result.exit_code == 1
+        assert result.stderr.startswith("Error: the database does not answer: ")
+
+
+def test_a_key_is_printed_alone_and_works(run_committing: Callable[..., Result], committing_app: Flask) -> None:
+    result = run_committing("key", "create", "--role", "admin", "--name", "console")
+    assert result.exit_code == 0
+    assert result.stderr == ""
+    assert KEY.fullmatch(result.stdout)
+    headers = {"X-API-Key": result.stdout.strip()}
+    assert committing_app.test_client().get("/api/v1/orders", headers=headers).status_code == 200
+
+
+def test_if_none_makes_a_key_once(run_committing: Callable[..., Result]) -> None:
+    arguments = ("key", "create", "--role", "admin", "--name", "console", "--if-none")
+    first, second = run_committing(*arguments), run_committing(*arguments)
+    assert KEY.fullmatch(first.output)
+    assert (second.exit_code, second.output) == (0, "")
+    key_id = KEY.fullmatch(first.output)[1]
+    run_committing("key", "revoke", key_id)
+    assert KEY.fullmatch(run_committing(*arguments).output)
+
+
+def test_keys_are_listed_without_their_secrets(run_committing: Callable[..., Result]) -> None:
+    key = run_committing("key", "create", "--role", "driver", "--name", "阿明", "--days", "1").output
+    key_id = KEY.fullmatch(key)[1]
+    assert run_committing("key", "revoke", key_id).output == f"revoked {key_id}, the driver key of 阿明\n"
+    (line,) = run_committing("key", "list").output.splitlines()
+    assert re.fullmatch(rf"{key_id}  revoked   driver      expires \d{{4}}-\d\d-\d\d  used never       阿明", line)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("create", "--role", "king", "--name", "x"),
+        ("create", "--role", "admin"),
+        ("create", "--role", "admin", "--name", "x", "--days", "0"),
+        ("revoke",),
+    ],
+)
+def test_wrong_arguments_are_refused(run: Callable[..., Result], arguments: tuple[str, ...]) -> None:
+    assert run("key", *arguments).exit_code == 2
+
+
+def test_revoking_a_key_that_is_not_there_fails(run: Callable[..., Result]) -> None:
+    result = run("key", "revoke", "00000000")
+    assert result.exit_code == 1
+    assert result.stderr == "Error: there is no key 00000000: take its id from `luckygas-app key list`\n"
+
+
+def test_the_document_is_printed_without_any_server(run: Callable[..., Result], closed_port: int) -> None:
+    away = f"postgresql://luckygas_app@127.0.0.1:{closed_port}/luckygas"
+    validate(json.loads(run("openapi", LUCKYGAS_DATABASE_URL=away).stdout))
+
+
+def test_a_migration_under_way_is_not_disturbed(run: Callable[..., Result], environ: dict[str, str]) -> None:
+    name = environ["LUCKYGAS_DATABASE_URL"].partition("@/")[2].partition("?")[0]
+    with psycopg.connect(os.environ["TEST_DATABASE_URL"], dbname=name) as other:
+        other.execute("SELECT pg_advisory_lock(%s)", [0x6C75636B79])
+        result = run("migrate")
+    assert result.exit_code == 1
+    assert result.stderr.startswith("Error: another migration of this database is running")
+
+
+def test_the_console_script_needs_only_environment_and_credentials(environ: dict[str, str]) -> None:
+    path = {name: os.environ[name] for name in ("PATH", "PYTHONPATH") if name in os.environ}
+    command = [sys.executable, "-c", "import sys; from luckygas.cli import main; sys.exit(main())", "check-config"]
+    done = subprocess.run(command, env=environ | path, cwd="/", capture_output=True, text=True, check=False)  # noqa: S603
+    assert (done.returncode, done.stdout, done.stderr) == (0, "configuration ok\n", "")
