@@ -12,8 +12,6 @@ from urllib.parse import quote, urlencode
 
 import psycopg
 import pytest
-from conformity import ConformingClient
-from factories import SECRETS, make_key
 from flask import Flask
 from flask.testing import FlaskClient
 from hypothesis import HealthCheck
@@ -24,14 +22,16 @@ from redis import Redis
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
+from conformity import ConformingClient
+from factories import SECRETS, make_key
 from luckygas import create_app
 from luckygas.access import Role
 from luckygas.config import MigrationSettings, Settings
 from luckygas.db.migrate import upgrade
+from luckygas.models import Base
 from luckygas.resources import Resources
 
 ROLES = {"luckygas_owner": SECRETS["database_owner_password"], "luckygas_app": SECRETS["database_password"]}
-TABLES = "api_keys, customers, orders, order_lines, idempotency_keys"
 
 # The checkout may be read-only, machines differ in speed, and our fixtures are safe to share between examples.
 hypothesis_settings.register_profile(
@@ -151,7 +151,7 @@ def committing_app(shared_app: Flask) -> Iterator[Flask]:
     with Resources.of(shared_app).engine.connect() as connection:
         name = connection.scalar(text("SELECT current_database()"))
     with psycopg.connect(_required("TEST_DATABASE_URL"), dbname=name) as connection:
-        connection.execute(f"TRUNCATE {TABLES} RESTART IDENTITY".encode())
+        connection.execute(f"TRUNCATE {', '.join(Base.metadata.tables)} RESTART IDENTITY".encode())
 
 
 @pytest.fixture

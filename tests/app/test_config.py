@@ -1,10 +1,10 @@
 from pathlib import Path
 
 import pytest
-from factories import SECRETS
 from hypothesis import given
 from hypothesis import strategies as st
 
+from factories import SECRETS
 from luckygas.config import MigrationSettings, Settings
 from luckygas.environment import SettingsError, without_passwords
 

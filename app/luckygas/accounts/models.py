@@ -1,8 +1,9 @@
 """The API keys of machines."""
 
 from datetime import datetime
+from typing import Literal
 
-from sqlalchemy import LargeBinary
+from sqlalchemy import CheckConstraint, LargeBinary
 from sqlalchemy.orm import Mapped, mapped_column
 
 from luckygas.db.base import Base, CreatedAt, Instant
@@ -12,6 +13,7 @@ class ApiKey(Base):
     """A key as we know it: enough to recognise its secret, not enough to repeat it."""
 
     __tablename__ = "api_keys"
+    __table_args__ = (CheckConstraint("role IN ('admin', 'dispatcher', 'driver', 'customer', 'service')", "role"),)
 
     id: Mapped[str] = mapped_column(primary_key=True)
     name: Mapped[str]
@@ -22,8 +24,8 @@ class ApiKey(Base):
     revoked_at: Mapped[Instant | None]
     last_used_at: Mapped[Instant | None]
 
-    def state(self, *, now: datetime) -> str:
-        """Return `usable`, `expired` or `revoked`."""
+    def state(self, *, now: datetime) -> Literal["usable", "expired", "revoked"]:
+        """Return what the key is good for at the moment `now`."""
         if self.revoked_at is not None:
             return "revoked"
         return "usable" if now < self.expires_at else "expired"

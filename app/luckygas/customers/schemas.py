@@ -7,7 +7,7 @@ from pydantic import AfterValidator, ConfigDict, Field
 from luckygas.customers.models import CustomerKind
 from luckygas.taiwan import normalise_mobile, normalise_tax_number
 from luckygas.web.fields import Body, Instant, Line, Lines, Output, RowId
-from luckygas.web.pagination import PageQuery
+from luckygas.web.pagination import NextCursor, PageQuery
 
 Mobile = Annotated[
     str,
@@ -66,4 +66,4 @@ class CustomerPage(Output):
     """Some customers, newest first."""
 
     items: list[CustomerOut]
-    next_cursor: Annotated[str | None, Field(description="Pass it as `cursor` for the next page; null on the last")]
+    next_cursor: NextCursor

@@ -22,7 +22,7 @@ from luckygas.web.fields import Output
 
 DEADLINE_SECONDS: Final = 1.5
 
-type Status = Literal["ok", "degraded", "down"]
+Status = Literal["ok", "degraded", "down"]
 
 _BODY: Final = {"application/json": {"schema": {"$ref": "#/components/schemas/HealthOut"}}}
 
@@ -32,6 +32,7 @@ blueprint = Blueprint("health", __name__, tag="Health")
 class InstanceOut(Output):
     """Which code answers here."""
 
+    status: str
     version: str
     release: Annotated[str, Field(description="Name of the installed release; the version alone outside of one")]
     instance: str
@@ -50,11 +51,18 @@ class CheckOut(Output):
     reason: Annotated[str | None, Field(description="What is wrong with it")]
 
 
+class ChecksOut(Output):
+    """How each dependency is."""
+
+    database: CheckOut
+    redis: CheckOut
+
+
 class HealthOut(InstanceOut):
     """How this instance is: `degraded` still serves, `down` does not."""
 
-    status: Literal["ok", "degraded", "down"]
-    checks: dict[Literal["database", "redis"], CheckOut]
+    status: Status
+    checks: ChecksOut
     reasons: Annotated[list[str], Field(description="All reasons in one list; empty if all is well")]
 
 

@@ -7,7 +7,7 @@ from pydantic import AfterValidator, ConfigDict, Field
 
 from luckygas.orders.models import CYLINDER_SIZES_KG, OrderStatus
 from luckygas.web.fields import PLAIN_DIGITS, Body, Instant, Line, Lines, Output, RowId
-from luckygas.web.pagination import PageQuery
+from luckygas.web.pagination import NextCursor, PageQuery
 
 # The largest order comes to 10^9 TWD, so no sum leaves the database's or JavaScript's integers.
 MOST_LINES = 20
@@ -92,4 +92,4 @@ class OrderPage(Output):
     """Some orders, newest first."""
 
     items: list[OrderOut]
-    next_cursor: Annotated[str | None, Field(description="Pass it as `cursor` for the next page; null on the last")]
+    next_cursor: NextCursor

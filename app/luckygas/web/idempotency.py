@@ -9,7 +9,6 @@ A key is remembered for at least a day.
 import hashlib
 import json
 import re
-from collections.abc import Callable
 from datetime import timedelta
 from functools import wraps
 from typing import Any, Final
@@ -25,6 +24,7 @@ from luckygas.db.base import Base, CreatedAt
 from luckygas.db.session import current_session
 from luckygas.errors import MalformedRequest, Problem
 from luckygas.web.auth import current_principal
+from luckygas.web.blueprint import View
 
 HEADER: Final = "Idempotency-Key"
 REPLAYED: Final = "Idempotency-Replayed"
@@ -32,8 +32,6 @@ REMEMBERED: Final = timedelta(days=1)
 
 _FORM: Final = re.compile(r"[\x21-\x7e]{1,255}")
 _FORGOTTEN_AT_ONCE: Final = 20
-
-type View = Callable[..., Any]
 
 
 class IdempotencyKeyReused(Problem):

@@ -17,6 +17,8 @@ from luckygas.errors import FieldError, Invalid
 from luckygas.web.addresses import LARGEST_ID
 from luckygas.web.fields import PLAIN_DIGITS, Query
 
+NextCursor = Annotated[str | None, Field(description="Pass it as `cursor` for the next page; null on the last")]
+
 _LAYOUT: Final = struct.Struct(">Q4s")
 
 

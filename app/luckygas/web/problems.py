@@ -2,7 +2,7 @@
 
 import logging
 from http import HTTPStatus
-from typing import Annotated
+from typing import Annotated, Final
 
 from flask import Flask, Response, g, request
 from pydantic import BaseModel, Field
@@ -17,12 +17,11 @@ from luckygas.errors import (
     PayloadTooLarge,
     Problem,
     Unavailable,
-    UnsupportedMediaType,
 )
 from luckygas.web.addresses import DOCUMENTATION
 
-MEDIA_TYPE = "application/problem+json"
-RETRY_AFTER_SECONDS = 2
+MEDIA_TYPE: Final = "application/problem+json"
+RETRY_AFTER_SECONDS: Final = 2
 
 logger = logging.getLogger(__name__)
 
@@ -70,7 +69,7 @@ def respond(problem: Problem) -> Response:
 
 
 def _from_http_exception(error: HTTPException) -> Response | HTTPException:
-    """Translate what Flask and Werkzeug raise: by then no view of ours has run."""
+    """Translate what Flask and Werkzeug raise."""
     match error.code:
         case HTTPStatus.NOT_FOUND:
             return respond(NotFound(f"there is nothing at {request.path}: {DOCUMENTATION} lists what there is"))
@@ -81,12 +80,10 @@ def _from_http_exception(error: HTTPException) -> Response | HTTPException:
         case HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
             limit = request.max_content_length
             return respond(PayloadTooLarge(f"the body may have {limit} bytes: send less"))
-        case HTTPStatus.UNSUPPORTED_MEDIA_TYPE:
-            return respond(UnsupportedMediaType("send the body as JSON, with Content-Type: application/json"))
-        case code if code is not None and code < HTTPStatus.BAD_REQUEST:
+        case HTTPStatus.PERMANENT_REDIRECT:
             return error
         case _:
-            return respond(MalformedRequest(error.description or "the request cannot be read: correct its syntax"))
+            return respond(MalformedRequest("the request is malformed or was cut off: send it again as a whole"))
 
 
 def _from_unexpected(error: Exception) -> Response:

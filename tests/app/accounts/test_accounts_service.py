@@ -1,9 +1,9 @@
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from factories import PEPPER, make_key
 from sqlalchemy.orm import Session
 
+from factories import PEPPER, make_key
 from luckygas.access import Role
 from luckygas.accounts import service
 from luckygas.accounts.keys import Key

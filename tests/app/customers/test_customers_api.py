@@ -1,9 +1,10 @@
 from datetime import datetime, timedelta
 
 import pytest
-from factories import customer_body, make_customer
 from flask.testing import FlaskClient
 from sqlalchemy.orm import Session
+
+from factories import customer_body, make_customer
 
 PATH = "/api/v1/customers"
 

@@ -3,10 +3,10 @@ import time
 from collections.abc import Callable
 
 import pytest
-from conformity import ConformingClient
 from flask import Flask
 from werkzeug.test import TestResponse
 
+from conformity import ConformingClient
 from luckygas.ops.health import DEADLINE_SECONDS
 from luckygas.ops.probe import Probe
 

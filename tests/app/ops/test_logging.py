@@ -6,11 +6,11 @@ from io import StringIO
 from logging.config import dictConfig
 
 import pytest
-from factories import make_customer, make_order
 from flask import Flask
 from flask.testing import FlaskClient
 from sqlalchemy.orm import Session
 
+from factories import make_customer, make_order
 from luckygas.config import Settings
 from luckygas.ops.logging import configuration
 

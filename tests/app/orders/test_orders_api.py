@@ -1,13 +1,13 @@
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from factories import make_customer, make_order, order_body
 from flask import Flask
 from flask.testing import FlaskClient
 from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy.orm import Session
 
+from factories import make_customer, make_order, order_body
 from luckygas.customers.models import Customer
 from luckygas.orders.models import CYLINDER_SIZES_KG
 from luckygas.resources import Resources

@@ -1,11 +1,11 @@
 from collections.abc import Callable
 
 import pytest
-from factories import make_key
 from flask import Flask
 from flask.testing import FlaskClient
 from sqlalchemy.orm import Session
 
+from factories import make_key
 from luckygas.access import Role
 
 PATH = "/api/v1/orders"

@@ -5,13 +5,13 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
 import pytest
-from factories import customer_body, make_customer, make_key, order_body
 from flask import Flask
 from flask.testing import FlaskClient
 from sqlalchemy import Connection, func, insert, select, update
 from sqlalchemy.orm import Session
 from werkzeug.test import TestResponse
 
+from factories import customer_body, make_customer, make_key, order_body
 from luckygas.access import Role
 from luckygas.accounts.keys import Key
 from luckygas.customers.models import Customer

@@ -2,12 +2,12 @@ import base64
 from collections.abc import Iterator
 
 import pytest
-from factories import make_customer, make_order
 from flask.testing import FlaskClient
 from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy.orm import Session
 
+from factories import make_customer, make_order
 from luckygas.errors import Invalid
 from luckygas.web.addresses import LARGEST_ID
 from luckygas.web.pagination import decode, encode

@@ -57,6 +57,19 @@ def test_the_address_that_was_asked_for_is_named(client: FlaskClient) -> None:
     assert client.get("/api/v1/客戶").json["instance"] == "/api/v1/客戶"
 
 
+def test_a_request_that_was_cut_off_is_the_callers_failure(client: FlaskClient) -> None:
+    headers = {"Content-Type": "application/json", "Content-Length": "100"}
+    response = client.post(ORDERS, headers=headers, environ_overrides={"wsgi.input": io.BytesIO(b"{")})
+    assert response.status_code == 400
+    assert response.json["code"] == "malformed_request"
+
+
+def test_doubled_slashes_are_led_to_the_right_address(client: FlaskClient) -> None:
+    response = client.get("/api//v1/orders")
+    assert response.status_code == 308
+    assert response.location.endswith("/api/v1/orders")
+
+
 def test_a_wrong_method_is_told_the_right_ones(client: FlaskClient) -> None:
     response = client.put(ORDERS, json={})
     assert response.headers["Allow"] == "GET, HEAD, OPTIONS, POST"

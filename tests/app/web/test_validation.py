@@ -2,12 +2,12 @@ import json
 from typing import Any
 
 import pytest
-from factories import customer_body, make_customer, order_body
 from flask.testing import FlaskClient
 from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy.orm import Session
 
+from factories import customer_body, make_customer, order_body
 from luckygas.web.validation import shown
 
 CUSTOMERS = "/api/v1/customers"
