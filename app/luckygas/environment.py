@@ -7,7 +7,7 @@ from typing import Final, cast
 
 # What could be a password inside of a URL or a libpq string, up to the last @, since passwords may contain one.
 _PASSWORDS: Final = (
-    (re.compile(r"(//[^/@:]*):.*@"), r"\1:***@"),
+    (re.compile(r"(//[^/@:]*):.*@", re.DOTALL), r"\1:***@"),
     (re.compile(r"(password\s*=\s*)('[^']*'|[^&\s]*)", re.IGNORECASE), r"\1***"),
 )
 

@@ -69,6 +69,8 @@ def new_database(superuser: psycopg.Connection) -> Iterator[Callable[[], str]]:
     def make() -> str:
         name = f"luckygas_test_{os.getpid()}_{len(names)}"
         superuser.execute(sql.SQL("CREATE DATABASE {} OWNER luckygas_owner").format(sql.Identifier(name)))
+        # As on the appliance, and so that an instant in another offset than UTC would be noticed.
+        superuser.execute(sql.SQL("ALTER DATABASE {} SET timezone TO 'Asia/Taipei'").format(sql.Identifier(name)))
         names.append(name)
         return name
 

@@ -41,11 +41,8 @@ def get(path: Path, target: str) -> http.client.HTTPResponse:
 @pytest.fixture(scope="module")
 def environment(environ: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     path = {name: os.environ[name] for name in ("PATH", "PYTHONPATH") if name in os.environ}
-    # Short, since the path of a unix socket has about a hundred characters at most.
     directory = tmp_path_factory.mktemp("run")
-    return (
-        environ | path | {"RUNTIME_DIRECTORY": str(directory), "LUCKYGAS_WEB_WORKERS": "2", "PYTHONWARNINGS": "error"}
-    )
+    return environ | path | {"RUNTIME_DIRECTORY": str(directory), "HOME": str(directory), "PYTHONWARNINGS": "error"}
 
 
 @pytest.fixture(scope="module")
@@ -73,7 +70,7 @@ def test_it_serves_on_the_socket_of_its_instance(stopped: tuple) -> None:
     assert json.loads(answers[1].body)["status"] == "ok"
 
 
-def test_it_stops_in_order_and_takes_its_socket_away(stopped: tuple, environment: dict[str, str]) -> None:
+def test_it_stops_in_order_and_leaves_nothing_behind(stopped: tuple, environment: dict[str, str]) -> None:
     _, code, _ = stopped
     assert code == 0
     assert list(Path(environment["RUNTIME_DIRECTORY"]).iterdir()) == []

@@ -1,14 +1,12 @@
 """The playbook may be run at any time, on anything, and be broken off anywhere."""
 
-# One point in every role, each in the middle of something.
+# Each in the middle of something: a package transaction, a half-written configuration, a half-built release, and a
+# release that is there but not yet in force.
 POINTS = [
-    "TASK [base : configure | Bound the journal]",
     "TASK [postgresql : install | Install PostgreSQL]",
-    "TASK [postgresql : configure | Write the settings]",
     "TASK [redis : configure | Write the managed settings]",
     "TASK [luckygas : release | Build its virtual environment",
-    "TASK [luckygas : release | Make it the current one]",
-    "TASK [nginx : configure | Write nginx.conf]",
+    "TASK [luckygas : service | Bring one instance after the other",
 ]
 
 

@@ -1,5 +1,7 @@
 """The appliance's reason: it takes an order over HTTPS and keeps it."""
 
+from concurrent.futures import ThreadPoolExecutor
+
 from conftest import wait_until
 
 CUSTOMER = {
@@ -48,10 +50,25 @@ def test_one_instance_is_enough(appliance):
     key = appliance.new_key()
     appliance.run("systemctl stop luckygas-web@a.service")
     try:
+        assert appliance.run("systemctl show --value --property=Result luckygas-web@a.service").stdout == "success\n"
         place_order(appliance, key)
     finally:
         appliance.run("systemctl start luckygas-web@a.service")
     wait_until(lambda: appliance.run("test -S /run/luckygas-web-a/app.sock", check=False).returncode == 0, "web@a")
+
+
+def test_a_restart_finishes_the_requests_that_it_finds(appliance):
+    """Each request is held for two seconds by a lock in the database while its instance is told to restart."""
+    key = appliance.new_key()
+    before = place_order(appliance, key)
+    lock = "BEGIN; LOCK TABLE customers IN ACCESS EXCLUSIVE MODE; SELECT pg_sleep(3); COMMIT"
+    appliance.run(f"psql -XqU postgres luckygas -c '{lock}' >/dev/null 2>&1 & sleep 0.5")
+    with ThreadPoolExecutor(8) as pool:
+        path = f"/api/v1/customers/{before['customer_id']}"
+        held = [pool.submit(appliance.request, "GET", path, Authorization=f"Bearer {key}") for _ in range(8)]
+        appliance.run("sleep 0.5; systemctl restart luckygas-web@a.service")
+        assert [answer.result().status for answer in held] == [200] * 8
+    assert appliance.run("systemctl show --value --property=NRestarts luckygas-web@a.service").stdout == "0\n"
 
 
 def test_without_redis_the_service_says_so_and_goes_on(appliance):

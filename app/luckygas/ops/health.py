@@ -112,10 +112,10 @@ def _identity() -> dict[str, str]:
     return {"version": __version__, "release": RELEASE, "instance": resources().settings.instance}
 
 
-def _release() -> str:
-    """Return the directory of this release, where it is installed as `releases/NAME/venv`."""
-    home = Path(sys.prefix).resolve().parent
+def release_of(prefix: str) -> str:
+    """Return the name of the release whose Python lives at `prefix`, `.../releases/NAME/venv`, else the version."""
+    home = Path(prefix).resolve().parent
     return home.name if home.parent.name == "releases" else __version__
 
 
-RELEASE: Final = _release()
+RELEASE: Final = release_of(sys.prefix)

@@ -43,8 +43,8 @@ def _without_controls(text: str, *, allowed: str) -> str:
 
 
 def _plain_digits(value: object) -> object:
-    """Leave only what a number looks like everywhere; pydantic alone would take 1_0, 1.0 and full-width digits."""
-    if isinstance(value, str) and not (value.isascii() and value.isdigit()):
+    """Leave only what a number looks like everywhere; pydantic alone would take 1_0, 1.0 and +1."""
+    if isinstance(value, str) and not value.isdigit():
         raise ValueError("not a whole number: write digits alone")
     return value
 

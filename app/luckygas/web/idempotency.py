@@ -91,11 +91,11 @@ def _claim(session: Session, *, key: str) -> IdempotencyKey:
     """Return this principal's row for `key`, locked: a new one without an answer, or that of the first request."""
     if _FORM.fullmatch(key) is None:
         raise MalformedRequest(f"{HEADER} takes 1 to 255 visible ASCII characters: use a UUID")
-    fingerprint = _fingerprint()
+    asked = fingerprint()
     # The update changes nothing, but unlike DO NOTHING it waits for, locks and returns the row that was there.
     statement = (
         insert(IdempotencyKey)
-        .values(principal=current_principal().id, key=key, fingerprint=fingerprint)
+        .values(principal=current_principal().id, key=key, fingerprint=asked)
         .on_conflict_do_update(constraint=IdempotencyKey.__table__.primary_key, set_={"key": key})
         .returning(IdempotencyKey)
     )
@@ -108,15 +108,15 @@ def _claim(session: Session, *, key: str) -> IdempotencyKey:
                 headers={"Retry-After": "1"},
             ) from None
         raise
-    if claim.fingerprint != fingerprint:
+    if claim.fingerprint != asked:
         raise IdempotencyKeyReused(
             f"{HEADER} {key} stands for a request with another address or body: use a new key for a new request"
         )
     return claim
 
 
-def _fingerprint() -> bytes:
-    """Return a digest of what is asked for, the same however the JSON is laid out."""
+def fingerprint() -> bytes:
+    """Return 32 bytes that stand for what this request asks for, the same however its JSON is laid out."""
     canonical = json.dumps(json.loads(request.get_data()), sort_keys=True)
     return hashlib.sha256(f"{request.method} {request.path}\n{canonical}".encode()).digest()
 

@@ -1,13 +1,14 @@
 import threading
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from flask import Flask
 from werkzeug.test import TestResponse
 
 from conformity import ConformingClient
-from luckygas.ops.health import DEADLINE_SECONDS
+from luckygas.ops.health import DEADLINE_SECONDS, release_of
 from luckygas.ops.probe import Probe
 
 BOUND_SECONDS = DEADLINE_SECONDS + 0.5
@@ -133,6 +134,14 @@ def test_being_alive_needs_neither_database_nor_redis(app_with: Callable[..., Fl
     response = app.test_client().get("/healthz")
     assert time.monotonic() - began < 0.2
     assert response.json == {"version": "0.1.0", "release": "0.1.0", "instance": "b", "status": "ok"}
+
+
+def test_a_release_is_called_as_its_directory(tmp_path: Path) -> None:
+    venv = tmp_path / "releases" / "0.1.0-deadbeef" / "venv"
+    venv.mkdir(parents=True)
+    (tmp_path / "current").symlink_to(venv.parent)
+    assert release_of(str(venv)) == release_of(str(tmp_path / "current" / "venv")) == "0.1.0-deadbeef"
+    assert release_of(str(tmp_path / "venv")) == "0.1.0"
 
 
 # --- the probe ---

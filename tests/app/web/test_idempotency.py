@@ -18,7 +18,7 @@ from luckygas.customers.models import Customer
 from luckygas.db.engine import TRANSACTION_BOUNDS
 from luckygas.orders.models import Order
 from luckygas.resources import Resources
-from luckygas.web.idempotency import REMEMBERED, IdempotencyKey
+from luckygas.web.idempotency import REMEMBERED, IdempotencyKey, fingerprint
 
 ORDERS = "/api/v1/orders"
 
@@ -78,6 +78,14 @@ def test_a_key_for_another_address_is_refused(client: FlaskClient, session: Sess
     response = client.post("/api/v1/customers", json=customer_body(), headers={"Idempotency-Key": "k"})
     assert response.status_code == 409
     assert count(session, Customer) == 1
+
+
+def test_the_address_is_part_of_what_is_asked_for(app: Flask) -> None:
+    digests = set()
+    for method, path in (("POST", "/a"), ("POST", "/b"), ("PUT", "/a")):
+        with app.test_request_context(path, method=method, json={}):
+            digests.add(fingerprint())
+    assert len(digests) == 3
 
 
 def test_customers_are_created_once_as_well(client: FlaskClient, session: Session) -> None:
