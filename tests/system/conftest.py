@@ -75,6 +75,13 @@ class Appliance:
         connection.close()
         return Answer(answer.status, {name.lower(): value for name, value in answer.getheaders()}, text)
 
+    def health(self) -> str:
+        """Return the service's own word for how it is, or why nobody answers."""
+        try:
+            return self.request("GET", "/api/v1/health").json.get("status", "away")
+        except OSError as error:
+            return str(error)
+
     def new_key(self, role: str = "admin") -> str:
         name = f"test-{time.time_ns()}"
         return self.run(f"luckygas-app key create --role {role} --name {name}").stdout.strip()

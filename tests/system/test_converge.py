@@ -22,6 +22,17 @@ def test_check_mode_runs_on_an_installed_machine_and_foretells_nothing(appliance
     assert play.changed == 0, play.output
 
 
+def test_check_mode_foretells_a_release(appliance):
+    release = appliance.run("readlink -f /opt/luckygas/current").stdout.strip()
+    appliance.run(f"mv {release} {release}.away")
+    try:
+        play = appliance.playbook("site.yml", "--check", "--diff", "--tags", "luckygas")
+    finally:
+        appliance.run(f"mv {release}.away {release}")
+    assert play.status == 0, play.output
+    assert play.changed > 0
+
+
 def test_a_run_that_was_killed_again_and_again_converges(bare_machine):
     foretold = bare_machine.playbook("site.yml", "--check", "--diff")
     assert foretold.status == 0, foretold.output

@@ -80,7 +80,7 @@ def test_without_redis_the_service_says_so_and_goes_on(appliance):
         place_order(appliance, key)
     finally:
         appliance.run("systemctl start redis-server@a.service")
-    wait_until(lambda: appliance.request("GET", "/api/v1/health").json["status"] == "ok", "health to be ok again")
+    wait_until(lambda: appliance.health() == "ok", "health to be ok again")
 
 
 def test_without_postgresql_the_service_is_down_and_recovers_by_itself(appliance):
@@ -95,7 +95,7 @@ def test_without_postgresql_the_service_is_down_and_recovers_by_itself(appliance
         assert "retry-after" in refused.headers
     finally:
         appliance.run("systemctl start postgresql@17-pg1.service")
-    wait_until(lambda: appliance.request("GET", "/api/v1/health").json["status"] == "ok", "health to be ok again")
+    wait_until(lambda: appliance.health() == "ok", "health to be ok again")
     place_order(appliance, key)
 
 
@@ -108,7 +108,7 @@ def test_with_no_instance_at_all_the_edge_answers_with_a_problem(appliance):
         assert answer.json["code"] == "service_away"
     finally:
         appliance.run("systemctl start luckygas-web@a.service luckygas-web@b.service")
-    wait_until(lambda: appliance.request("GET", "/api/v1/health").status == 200, "the service")
+    wait_until(lambda: appliance.health() == "ok", "the service")
 
 
 def test_the_target_groups_every_unit(appliance):
@@ -128,4 +128,4 @@ def test_the_target_groups_every_unit(appliance):
 
     wait_until(lambda: states() == {"inactive"}, "every unit to stop with the target")
     appliance.run("systemctl start luckygas.target")
-    wait_until(lambda: appliance.request("GET", "/api/v1/health").status == 200, "the service")
+    wait_until(lambda: appliance.health() == "ok", "the service")
