@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import glob
 import os
+import re
 import subprocess
 from datetime import datetime
+from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
 
@@ -89,6 +91,19 @@ def decide(module: AnsibleModule, state: dict[str, str]) -> tuple[str, str]:
     return "none", ""
 
 
+def is_enabled(unit: str, state: dict[str, str], root: Path = Path("/etc/systemd/system")) -> bool:
+    """Tell whether the unit is enabled in every way that its file and drop-ins ask for.
+
+    To systemd a unit is enabled when one link of several is there, so that a drop-in's wish would go unheard when the
+    package had enabled the unit before.
+    """
+    if state.get("UnitFileState") in ("static", "generated", "indirect", "transient"):
+        return True
+    text = "\n".join(Path(file).read_text() for file in [state["FragmentPath"], *state["DropInPaths"].split()] if file)
+    targets = {target for line in re.findall(r"^WantedBy=(.*)$", text, re.MULTILINE) for target in line.split()}
+    return state.get("UnitFileState") == "enabled" and all((root / f"{t}.wants" / unit).is_symlink() for t in targets)
+
+
 def journal_tail(unit: str) -> str:
     """Return the last lines that the unit logged, for the message of a failure."""
     command = ["journalctl", "--no-pager", "--lines=15", "--output=cat", f"--unit={unit}"]
@@ -117,7 +132,7 @@ def main() -> None:
         if state.get("LoadState") == "not-found" and not module.check_mode:
             module.fail_json(msg=f"There is no unit {unit}.")
 
-    enable = state.get("UnitFileState") not in ("enabled", "static", "generated", "indirect")
+    enable = not is_enabled(unit, state)
     action, because = decide(module, state)
     if not module.check_mode:
         if module.params["check_command"] and action != "none":

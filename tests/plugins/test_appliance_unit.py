@@ -83,6 +83,20 @@ def test_a_turned_link_counts_as_a_change_even_when_its_target_is_old(files):
     assert changed > time.time() - 60
 
 
+def test_a_unit_is_enabled_only_in_every_way_that_it_asks_for(tmp_path):
+    fragment, drop_in = tmp_path / "x.service", tmp_path / "drop-in.conf"
+    fragment.write_text("[Install]\nWantedBy=multi-user.target\n")
+    drop_in.write_text("[Install]\nWantedBy=luckygas.target\n")
+    state = {"UnitFileState": "enabled", "FragmentPath": str(fragment), "DropInPaths": str(drop_in)}
+    for target in ("multi-user.target", "luckygas.target"):
+        assert not unit.is_enabled("x.service", state, tmp_path)
+        (tmp_path / f"{target}.wants").mkdir()
+        (tmp_path / f"{target}.wants/x.service").symlink_to(fragment)
+    assert unit.is_enabled("x.service", state, tmp_path)
+    assert not unit.is_enabled("x.service", state | {"UnitFileState": "disabled"}, tmp_path)
+    assert unit.is_enabled("y.service", state | {"UnitFileState": "static"}, tmp_path)
+
+
 def test_times_keep_their_microseconds():
     assert unit.seconds("Mon 2026-11-23 04:05:06.250000 UTC") == pytest.approx(1795406706.25)
     assert unit.seconds("") == 0.0
