@@ -32,6 +32,12 @@ options:
     elements: path
     default: []
     description: Files (globs) for whose change a reload is enough.
+  may_restart:
+    type: bool
+    default: true
+    description:
+      - False for a unit whose restart is a procedure of its own, such as a database that leads. It is then started
+        and reloaded only; a restart that is due stays due.
   check_command:
     type: str
     description: Run before a start, restart or reload; when it fails, the running service is left alone.
@@ -83,7 +89,7 @@ def decide(module: AnsibleModule, state: dict[str, str]) -> tuple[str, str]:
         return "start", f"it is {state.get('ActiveState')}"
     unit_files = [state["FragmentPath"], *state["DropInPaths"].split()]
     changed, path = newest([*module.params["restart_on"], *(glob.escape(file) for file in unit_files if file)])
-    if changed > seconds(state["ActiveEnterTimestamp"]):
+    if module.params["may_restart"] and changed > seconds(state["ActiveEnterTimestamp"]):
         return "restart", path
     changed, path = newest(module.params["reload_on"])
     if changed > seconds(state["StateChangeTimestamp"]):
@@ -117,6 +123,7 @@ def main() -> None:
             "name": {"type": "str", "required": True},
             "restart_on": {"type": "list", "elements": "path", "default": []},
             "reload_on": {"type": "list", "elements": "path", "default": []},
+            "may_restart": {"type": "bool", "default": True},
             "check_command": {"type": "str"},
         },
         supports_check_mode=True,

@@ -5,7 +5,7 @@
 # every PostgreSQL instance within milliseconds. Their upgrades take effect at their next restart. The others may
 # be restarted by their packages, but a fresh installation does not start them before they are configured.
 case "$1" in
-  postgresql*|redis*) exit 101 ;;
+  postgresql*|pgbouncer*|repmgr*|redis*) exit 101 ;;
   nginx*) case "$2" in start) exit 101 ;; esac ;;
 esac
 exit 0

@@ -1,0 +1,16 @@
+"""The `luckygas` command: the one door for the work of every day."""
+
+from __future__ import annotations
+
+import argparse
+
+from appliance.database import commands
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Entry point of the command."""
+    parser = argparse.ArgumentParser(prog="luckygas", description=__doc__)
+    verbs = parser.add_subparsers(required=True, metavar="PART")
+    commands.add(verbs)
+    parsed = parser.parse_args(arguments)
+    return parsed.run(parsed)

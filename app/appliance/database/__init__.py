@@ -1,0 +1,1 @@
+"""Which PostgreSQL instance leads: decided, fenced, repaired and shown. Standard library only."""

@@ -1,0 +1,173 @@
+"""`luckygas db ...`: the verbs of the database. Exit codes: 0 good, 1 warning or refused, 2 critical."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Callable
+
+from appliance.database import engine, guard, pool, processes, registry, rejoin, restarts, status, supervisor, switchover
+from appliance.database.cluster import Cluster
+from appliance.database.postgres import QueryError
+from appliance.database.processes import UnkillableError
+from appliance.database.settings import Settings
+from appliance.database.state import BusyError, NoStateError, State, Store
+from appliance.database.system import log
+
+REFUSALS = (BusyError, engine.RefusedError, NoStateError, QueryError, UnkillableError)
+
+
+def add(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add the verbs to the command line."""
+    database = verbs.add_parser("db", help="the database: who leads, and having another one lead")
+    each = database.add_subparsers(required=True, metavar="VERB")
+
+    def verb(name: str, function: Callable[[argparse.Namespace, Store, Cluster], int], text: str) -> argparse.ArgumentParser:
+        parser = each.add_parser(name, help=text, description=text)
+        parser.add_argument("--json", action="store_true", help="answer in JSON")
+        parser.set_defaults(run=run, function=function)
+        return parser
+
+    verb("status", show, "show who leads, who streams, and what is wrong")
+    verb("switchover", change, "have another instance lead; no statement fails").add_argument("--to", metavar="INSTANCE")
+    verb("rejoin", join, "make fenced instances copies of the primary again").add_argument("instance", nargs="?")
+    verb("rolling-restart", roll, "restart every instance; no statement fails").add_argument(
+        "--if-pending", action="store_true", help="only those with replaced binaries or old settings")
+    verb("reconcile", reconcile, "finish what was interrupted")
+    verb("pools", pools, "write the pool's entries from what is true now")
+    failover = verb("failover", fail, "replace a primary that does not answer")
+    failover.add_argument("--accept-loss", action="store_true", help="also when acknowledged writes may lie on it alone")
+    verb("promote", promote, "repmgrd's promote command: fail over, if need be").add_argument("instance")
+    verb("guard", ask_guard, "asked by systemd before each start").add_argument("instance", help="as in postgresql@INSTANCE")
+    verb("supervisor", supervise, "watch the primary, for ever (run by systemd)")
+    init = verb("init", initialise, "write the first state")
+    init.add_argument("instance")
+    init.add_argument("--overwrite", action="store_true", help="replace a state that cannot be read")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Run a verb; whatever is refused says why."""
+    settings = Settings.load()
+    try:
+        return arguments.function(arguments, Store(), Cluster(settings))
+    except REFUSALS as problem:
+        log(f"refused: {problem}")
+        answer(arguments, {"refused": str(problem)}, f"Refused: {problem}")
+        return status.WARNING
+
+
+def answer(arguments: argparse.Namespace, data: dict[str, object], text: str) -> None:
+    """Say the result in the form that was asked for."""
+    print(json.dumps(data) if arguments.json else text)
+
+
+def told(arguments: argparse.Namespace, state: State, text: str) -> int:
+    """Say who leads after an operation."""
+    answer(arguments, {"primary": state.primary, "epoch": state.epoch, "phase": state.phase}, text)
+    return status.OK
+
+
+def show(arguments: argparse.Namespace, store: Store, cluster: Cluster) -> int:
+    """Show the state."""
+    nodes = cluster.look()
+    found = status.report(store.load(), nodes, restarts.pending(cluster, nodes))
+    answer(arguments, found.data, status.human(found))
+    return found.severity
+
+
+def change(arguments: argparse.Namespace, store: Store, cluster: Cluster) -> int:
+    """Have another instance lead, and bring the former primary back as a standby."""
+    former = store.load().primary
+    state = switchover.switchover(store, cluster, arguments.to)
+    rejoin.rejoin(store, cluster, former)
+    return told(arguments, state, f"{state.primary} leads; {former} streams from it.")
+
+
+def join(arguments: argparse.Namespace, store: Store, cluster: Cluster) -> int:
+    """Rejoin one instance, or all that need it."""
+    state = store.load()
+    if arguments.instance and arguments.instance not in cluster.instances:
+        message = f"there is no instance {arguments.instance}; there are {', '.join(cluster.instances)}"
+        raise engine.RefusedError(message)
+    names = [arguments.instance] if arguments.instance else [name for name in cluster.instances if name != state.primary]
+    done = {name: rejoin.rejoin(store, cluster, name) for name in names}
+    answer(arguments, {"rejoined": done}, "\n".join(f"{name}: {how}" for name, how in done.items()))
+    return status.OK
+
+
+def roll(arguments: argparse.Namespace, store: Store, cluster: Cluster) -> int:
+    """Restart all instances."""
+    say = (lambda _: None) if arguments.json else print
+    state = restarts.restart_all(store, cluster, only_pending=arguments.if_pending, say=say)
+    return told(arguments, state, f"Done; {state.primary} leads.")
+
+
+def reconcile(arguments: argparse.Namespace, store: Store, cluster: Cluster) -> int:
+    """Finish what was interrupted."""
+    state = engine.reconcile(store, cluster)
+    if cluster.look_at(state.primary).primary:
+        registry.record(cluster.settings, state)
+        supervisor.start_rejoins(state)
+    return told(arguments, state, f"{state.primary} leads.")
+
+
+def pools(arguments: argparse.Namespace, store: Store, cluster: Cluster) -> int:
+    """Write the pool's entries."""
+    with store.lock():
+        state = store.load()
+        changed = pool.point(cluster.settings, state.primary, cluster.readers(state.primary, cluster.look()))
+    answer(arguments, {"changed": changed}, "changed" if changed else "unchanged")
+    return status.OK
+
+
+def fail(arguments: argparse.Namespace, store: Store, cluster: Cluster) -> int:
+    """Replace the primary, unless it answers."""
+    return replace_primary(arguments, store, cluster, "asked for by the operator", accept_loss=arguments.accept_loss)
+
+
+def promote(arguments: argparse.Namespace, store: Store, cluster: Cluster) -> int:
+    """Let repmgrd begin a failover. Which standby leads is decided by what each holds, so it may be another one."""
+    code = replace_primary(arguments, store, cluster, f"repmgrd on {arguments.instance} found it lost", accept_loss=False)
+    return code if store.load().primary == arguments.instance else status.WARNING
+
+
+def replace_primary(arguments: argparse.Namespace, store: Store, cluster: Cluster, why: str, *, accept_loss: bool) -> int:
+    """Fail over from the present primary."""
+    suspect = store.load().primary
+    state = engine.fail_over(store, cluster, suspect, why, accept_loss=accept_loss)
+    if state.primary == suspect:
+        message = f"{suspect} answers and goes on leading" if cluster.look_at(suspect).primary else (
+            f"commits did not wait for a standby, so {suspect} alone has every acknowledged write: it was started again."
+            " If its data is lost: luckygas db failover --accept-loss"
+        )
+        raise engine.RefusedError(message)
+    registry.record(cluster.settings, state)
+    supervisor.start_rejoins(state)
+    return told(arguments, state, f"{state.primary} leads.")
+
+
+def ask_guard(arguments: argparse.Namespace, store: Store, cluster: Cluster) -> int:
+    """Refuse or allow a start."""
+    why = guard.refusal(cluster.settings, store, arguments.instance)
+    if why:
+        raise engine.RefusedError(why)
+    return status.OK
+
+
+def supervise(_: argparse.Namespace, store: Store, cluster: Cluster) -> int:
+    """Watch for ever."""
+    supervisor.main(store, cluster)
+    return status.OK
+
+
+def initialise(arguments: argparse.Namespace, store: Store, cluster: Cluster) -> int:
+    """Write the first state: one leads, the others are fenced until they have been copied from it."""
+    with store.lock():
+        if store.file.exists() and not arguments.overwrite:
+            message = f"{store.file} exists; what it says is changed by the other verbs"
+            raise engine.RefusedError(message)
+        others = [name for name in cluster.instances if name != arguments.instance]
+        state = store.save(State(primary=arguments.instance, fenced=dict.fromkeys(others, "not yet copied from the primary")))
+        for name in others:
+            processes.fence(cluster.instances[name])
+    return told(arguments, state, f"{state.primary} leads.")

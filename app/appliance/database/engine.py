@@ -1,0 +1,77 @@
+"""Carries the state machine's answers out, with the lock held, until it has no more. Knows no PostgreSQL."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from appliance.database import machine
+from appliance.database.machine import Action, Nodes, Save, Stuck, Wait
+from appliance.database.state import STABLE, State, Store
+from appliance.database.system import log
+
+# A phase that lasts longer goes on without the instance that it waits for.
+PATIENCE_SECONDS = 6.0
+# And one that lasts this much longer is given back, so that a later run (the supervisor's) tries again.
+GIVE_UP_SECONDS = 60.0
+
+
+class World(Protocol):
+    """What the engine needs of the machine; tests bring their own."""
+
+    def now(self) -> float: ...  # noqa: D102
+    def wait(self) -> None: ...  # noqa: D102
+    def look(self) -> Nodes: ...  # noqa: D102
+    def hold_clients(self) -> None: ...  # noqa: D102
+    def perform(self, action: Action) -> None: ...  # noqa: D102
+
+
+class RefusedError(Exception):
+    """The operation would not be safe; the message says why and what to do."""
+
+
+def advance(store: Store, world: World) -> State:
+    """Go forward from whatever phase there is until the state is stable. The caller holds the lock."""
+    began = world.now()
+    state = store.load()
+    if state.phase != STABLE:
+        world.hold_clients()
+    while actions := machine.next_actions(
+        state, world.look(), impatient=world.now() - max(state.since, began) > PATIENCE_SECONDS, now=world.now(),
+    ):
+        for action in actions:
+            carry_out(store, world, action)
+        state = store.load()
+        if world.now() - began > GIVE_UP_SECONDS:
+            message = f"phase {state.phase} did not end within {GIVE_UP_SECONDS:g} s, last step: {actions[-1]}"
+            raise RefusedError(message)
+    return state
+
+
+def carry_out(store: Store, world: World, action: Action) -> None:
+    """Carry out one action."""
+    match action:
+        case Save(state):
+            log(f"state: phase {state.phase}, primary {state.primary}, candidate {state.candidate}, epoch {state.epoch}, fenced {list(state.fenced)}")
+            store.save(state)
+        case Wait():
+            world.wait()
+        case Stuck(why):
+            raise RefusedError(why)
+        case _:
+            world.perform(action)
+
+
+def fail_over(store: Store, world: World, suspect: str, why: str, *, accept_loss: bool = False) -> State:
+    """Replace a primary that is held to be lost. Does nothing when somebody else was faster or when it answers after all."""
+    with store.lock():
+        state = store.load()
+        if state.primary == suspect:
+            for action in machine.lost(state, world.look(), why, now=world.now(), accept_loss=accept_loss):
+                carry_out(store, world, action)
+        return advance(store, world)
+
+
+def reconcile(store: Store, world: World, patience: float = 30.0) -> State:
+    """Finish what was interrupted."""
+    with store.lock(patience):
+        return advance(store, world)

@@ -1,0 +1,73 @@
+"""pgBouncer's entries: NAME follows the primary, NAME_ro spreads over the standbys. Nobody else writes their file."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Iterable
+from pathlib import Path
+
+from appliance.database.postgres import psql
+from appliance.database.settings import BIN, SOCKETS, Settings
+from appliance.database.system import ENVIRONMENT, identity, log, write_file
+
+# pgBouncer takes several hosts but one port: here each instance's socket has a directory, and the same name in it.
+LINKS = Path("/run/luckygas-database")
+LINK_PORT = 5432
+PAUSED_COLUMN = -2  # of SHOW DATABASES, whose columns grow in the middle
+
+
+def render(settings: Settings, primary: str, readers: Iterable[str]) -> str:
+    """Return the content of the entries' file."""
+    hosts = ",".join(str(LINKS / name) for name in sorted(readers) or [primary])
+    lines = ["; Written by `luckygas db`. Whatever else is written here is lost.", "[databases]"]
+    for database in settings.databases:
+        lines.append(f"{database} = host={SOCKETS} port={settings.instances[primary].port} dbname={database}")
+        lines.append(f"{database}_ro = host={hosts} port={LINK_PORT} dbname={database}")
+    return "\n".join(lines) + "\n"
+
+
+def admin(settings: Settings, *commands: str, timeout: float = 3.0) -> subprocess.CompletedProcess[str]:
+    """Speak to pgBouncer's console. It trusts its own system user, and nobody else."""
+    return psql(settings.pool_port, *commands, timeout=timeout, user="pgbouncer", database="pgbouncer", run_as="postgres")
+
+
+def hold(settings: Settings) -> None:
+    """Let clients wait instead of fail, without waiting for those that are inside a transaction."""
+    for database in settings.databases:
+        command = [BIN / "psql", "-XAtqw", "-h", SOCKETS, "-p", str(settings.pool_port), "-U", "pgbouncer", "-d", "pgbouncer"]
+        subprocess.Popen(  # noqa: S603 - constants
+            [str(word) for word in command] + ["-c", f"PAUSE {database}"], env=ENVIRONMENT, cwd="/",
+            stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, **identity("postgres"),
+        )
+
+
+def pause(settings: Settings, patience: float) -> bool:
+    """Let clients wait; True when every transaction that was under way has ended."""
+    return all(admin(settings, f"PAUSE {database}", timeout=patience).returncode == 0 for database in settings.databases)
+
+
+def resume(settings: Settings) -> None:
+    """End every pause, whoever began it."""
+    for database in settings.databases:
+        result = admin(settings, f"RESUME {database}")
+        if result.returncode and "not paused" not in result.stderr:
+            log(f"the pool did not resume {database}: {result.stderr.strip()}")
+
+
+def point(settings: Settings, primary: str, readers: Iterable[str]) -> bool:
+    """Write the entries and have pgBouncer read them; True when they changed."""
+    content = render(settings, primary, readers)
+    if settings.pool_file.is_file() and settings.pool_file.read_text() == content:
+        return False
+    write_file(settings.pool_file, content, mode=0o640, owner="postgres")
+    result = admin(settings, "RELOAD")
+    told = "told to the pool" if result.returncode == 0 else f"written, the pool does not answer ({result.stderr.strip()})"
+    log(f"writes go to {primary}, reads to {', '.join(sorted(readers)) or primary}: {told}")
+    return True
+
+
+def is_paused(settings: Settings) -> bool:
+    """Tell whether an entry of ours is held."""
+    rows = admin(settings, "SHOW DATABASES", timeout=1.0).stdout.splitlines()
+    table = [row.split("|") for row in rows]
+    return any(row[0] in settings.databases and row[PAUSED_COLUMN] == "1" for row in table if len(row) > -PAUSED_COLUMN)

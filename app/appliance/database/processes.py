@@ -1,0 +1,84 @@
+"""The processes of an instance, whoever started them: found by data directory and by control group, and ended for good."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import time
+from pathlib import Path
+
+from appliance.database.settings import Instance
+from appliance.database.system import log, run, write_file
+
+
+class UnkillableError(Exception):
+    """A process did not go away."""
+
+
+def control_group(instance: Instance) -> Path:
+    """Return the control group in which systemd runs the instance and everything that starts it."""
+    return Path(f"/sys/fs/cgroup/system.slice/system-postgresql.slice/{instance.unit}")
+
+
+def of(instance: Instance) -> set[int]:
+    """Return the process ids that run in the instance's data directory, even a removed one, or in its unit."""
+    found = set()
+    data = str(instance.data)
+    for process in Path("/proc").iterdir():
+        if process.name.isdecimal():
+            with contextlib.suppress(OSError):
+                where = os.readlink(process / "cwd")
+                if where in (data, f"{data} (deleted)"):
+                    found.add(int(process.name))
+    with contextlib.suppress(OSError):
+        found |= {int(line) for line in (control_group(instance) / "cgroup.procs").read_text().split()}
+    return found
+
+
+def postmaster(instance: Instance) -> int | None:
+    """Return the process id of the instance's server, if its data directory names a living one."""
+    try:
+        pid = int((instance.data / "postmaster.pid").read_text().split("\n", 1)[0])
+        return pid if os.readlink(f"/proc/{pid}/cwd") == str(instance.data) else None
+    except (OSError, ValueError):
+        return None
+
+
+def kill(instance: Instance, patience: float = 10.0) -> None:
+    """End every process of the instance, stopped ones included, and any start that is under way."""
+    deadline = time.monotonic() + patience
+    stopped = False
+    while pids := of(instance):
+        for pid in pids:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        if not stopped:
+            run(["systemctl", "stop", "--no-block", instance.unit], timeout=5)  # replaces a start that waits its turn
+            stopped = True
+        if time.monotonic() > deadline:
+            message = (
+                f"{instance.name} still has the processes {sorted(pids)[:5]}: nothing was promoted. They hang in the kernel,"
+                " usually on a broken disk; when that cannot be mended, restart the machine"
+            )
+            raise UnkillableError(message)
+        time.sleep(0.005)  # the kernel has no event for "this set of processes is gone"
+    log(f"{instance.name}: no process is left")
+
+
+def fence(instance: Instance) -> None:
+    """Make the disk say, too, that this instance must not lead, then end it. A full disk must not keep us from the latter."""
+    with contextlib.suppress(OSError):
+        write_file(instance.etc / "start.conf", "disabled\n", mode=0o644, owner="postgres")
+    with contextlib.suppress(OSError):
+        (instance.data / "standby.signal").touch(mode=0o600)
+        os.chown(instance.data / "standby.signal", instance.data.stat().st_uid, instance.data.stat().st_gid)
+    kill(instance)
+
+
+def start(instance: Instance, *, wait: bool = False) -> None:
+    """Have systemd start the instance, past the guard."""
+    if (instance.etc / "start.conf").read_text().strip() != "auto":
+        write_file(instance.etc / "start.conf", "auto\n", mode=0o644, owner="postgres")
+    run(["systemctl", "reset-failed", instance.unit], timeout=10)
+    run(["systemctl", "start", *([] if wait else ["--no-block"]), instance.unit], timeout=None if wait else 10)

@@ -1,0 +1,170 @@
+"""Making a fenced instance a copy of the primary again: rewound where that is enough, else copied anew.
+
+The lock of the state is held only for its changes, never while data is copied: a failover must not wait for a copy.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import re
+import shutil
+import subprocess
+import time
+from collections.abc import Iterator
+
+from appliance.database import pool, postgres, processes, registry
+from appliance.database.cluster import Cluster
+from appliance.database.engine import RefusedError
+from appliance.database.settings import BIN, SOCKETS, STATE_DIRECTORY, Instance
+from appliance.database.state import STABLE, BusyError, State, Store
+from appliance.database.system import log, run, write_file
+
+STREAM_PATIENCE_SECONDS = 60.0
+
+
+@contextlib.contextmanager
+def alone(name: str) -> Iterator[None]:
+    """Keep a second rejoin of the same instance out."""
+    descriptor = os.open(STATE_DIRECTORY / f"rejoin-{name}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield
+    except BlockingIOError:
+        message = f"a rejoin of {name} is under way; follow it by: journalctl -fu luckygas-database-rejoin@{name}"
+        raise BusyError(message) from None
+    finally:
+        os.close(descriptor)
+
+
+def rejoin(store: Store, cluster: Cluster, name: str) -> str:
+    """Bring an instance back as a streaming standby; returns how."""
+    with alone(name):
+        with store.lock():
+            state = store.load()
+            refuse_unless_stable(state, name)
+            node = cluster.look_at(name)
+            if name not in state.fenced and node.streams and node.upstream == state.primary:
+                return "streams already"
+            if name not in state.fenced:
+                store.save(state.fencing(name, "rejoin"))
+            processes.fence(cluster.instances[name])
+        instance, upstream = cluster.instances[name], cluster.instances[state.primary]
+        how = "rewound" if rewind(instance, upstream) and run_as_standby(store, cluster, name, state.epoch) else "copied"
+        if how == "copied":
+            copy(instance, upstream)
+            if not run_as_standby(store, cluster, name, state.epoch):
+                message = f"{name} was copied from {state.primary} and does not stream; see: journalctl -u {instance.unit}"
+                raise RefusedError(message)
+        postgres.drop_foreign_slots(instance)
+        registry.record(cluster.settings, store.load())
+        pool.point(cluster.settings, state.primary, cluster.readers(state.primary, cluster.look()))
+        log(f"{name} is back behind {state.primary} ({how})")
+        return how
+
+
+def refuse_unless_stable(state: State, name: str) -> None:
+    """A copy needs a primary that stays one."""
+    if state.phase != STABLE:
+        message = f"a {state.phase} is under way; it goes on by itself, or by: luckygas db reconcile"
+        raise RefusedError(message)
+    if state.primary == name:
+        message = f"{name} leads; there is nothing to join. To have another one lead: luckygas db switchover"
+        raise RefusedError(message)
+
+
+def rewind(instance: Instance, upstream: Instance) -> bool:
+    """Undo what the instance wrote and nobody else has; False when only a copy helps."""
+    # A rewind that was broken off leaves data that nothing but a copy replaces.
+    broken_off = STATE_DIRECTORY / f"rewinding-{instance.name}"
+    if broken_off.exists() or not (instance.data / "global/pg_control").is_file():
+        return False
+    # A server that died has to end its recovery first, which pg_rewind does in single-user mode; a standby cannot.
+    (instance.data / "standby.signal").unlink(missing_ok=True)
+    (instance.data / "postmaster.pid").unlink(missing_ok=True)
+    postgres.query(upstream, "CHECKPOINT", timeout=300)
+    began = time.monotonic()
+    source = f"host={SOCKETS} port={upstream.port} user=postgres dbname=postgres connect_timeout=5"
+    command = [
+        BIN / "pg_rewind", "--target-pgdata", instance.data, "--source-server", source,
+        "--config-file", instance.etc / "postgresql.conf",
+    ]
+    broken_off.touch()
+    result = run(command, timeout=3600, user="postgres")
+    if result.returncode == 0:
+        broken_off.unlink()
+    last = (result.stderr or result.stdout).strip().splitlines()[-1:]
+    log(f"pg_rewind of {instance.name}: exit {result.returncode} after {time.monotonic() - began:.1f} s {last}")
+    return result.returncode == 0
+
+
+def copy(instance: Instance, upstream: Instance) -> None:
+    """Replace the instance's data by a copy of the primary's."""
+    size = int(postgres.query(upstream, "SELECT sum(pg_database_size(oid)) + 268435456 FROM pg_database", timeout=60)[0][0].split(".")[0])
+    if instance.data.exists():
+        # Emptied, not removed: it may be a file system of its own.
+        for entry in instance.data.iterdir():
+            shutil.rmtree(entry) if entry.is_dir() and not entry.is_symlink() else entry.unlink()
+    else:
+        instance.data.mkdir(mode=0o700)
+        shutil.chown(instance.data, "postgres", "postgres")
+    free = shutil.disk_usage(instance.data).free
+    if free < size:
+        message = f"a copy for {instance.name} needs {size >> 20} MB, {free >> 20} MB are free in {instance.data}; make room, then: luckygas db rejoin {instance.name}"
+        raise RefusedError(message)
+    postgres.ensure_slot(upstream, instance)
+    command = [
+        BIN / "pg_basebackup", "--pgdata", instance.data, "--checkpoint=fast", "--wal-method=stream", "--slot", instance.slot,
+        "--dbname", f"host={SOCKETS} port={upstream.port} user=postgres application_name=copy-{instance.name}",
+    ]
+    began = time.monotonic()
+    result = run(command, user="postgres")
+    if result.returncode == 0:
+        (STATE_DIRECTORY / f"rewinding-{instance.name}").unlink(missing_ok=True)
+    log(f"copy for {instance.name}: exit {result.returncode} after {time.monotonic() - began:.1f} s")
+    if result.returncode:
+        message = f"the copy for {instance.name} failed: {result.stderr.strip()[-400:]}"
+        raise RefusedError(message)
+
+
+def write_standby(instance: Instance, upstream: Instance) -> None:
+    """Have the data directory say that it is a standby, and whose."""
+    file = instance.data / "postgresql.auto.conf"
+    ours = re.compile(r"\s*(primary_conninfo|primary_slot_name|synchronous_standby_names)\s*=")
+    kept = [line for line in file.read_text().splitlines() if not ours.match(line)] if file.exists() else []
+    wanted = [f"{name} = '{value}'" for name, value in postgres.upstream_settings(instance, upstream).items()]
+    write_file(file, "\n".join([*kept, *wanted]) + "\n", mode=0o600, owner="postgres")
+    write_file(instance.data / "standby.signal", "", mode=0o600, owner="postgres")
+
+
+def run_as_standby(store: Store, cluster: Cluster, name: str, epoch: int) -> bool:
+    """Release the instance, start it and wait until it streams; fenced again when it does not."""
+    with store.lock():
+        state = store.load()
+        if state.epoch != epoch or state.phase != STABLE:
+            message = f"the primary changed while {name} was made a copy of the former one; it is tried again by itself"
+            raise RefusedError(message)
+        instance, upstream = cluster.instances[name], cluster.instances[state.primary]
+        postgres.ensure_slot(upstream, instance)
+        write_standby(instance, upstream)
+        store.save(state.releasing(name))
+    processes.start(instance)
+    deadline = time.monotonic() + STREAM_PATIENCE_SECONDS
+    while time.monotonic() < deadline:
+        node = cluster.look_at(name)
+        if node.streams:
+            return True
+        if not node.processes and unit_failed(instance):
+            break
+        time.sleep(0.1)  # the server has no event for "streams"
+    with store.lock():
+        store.save(store.load().fencing(name, "it did not stream after it was rejoined"))
+        processes.fence(instance)
+    return False
+
+
+def unit_failed(instance: Instance) -> bool:
+    """Tell whether systemd has given up starting the instance."""
+    result: subprocess.CompletedProcess[str] = run(["systemctl", "show", "--property=ActiveState,Job", "--value", instance.unit], timeout=5)
+    return result.stdout.split() in (["failed"], ["inactive"])

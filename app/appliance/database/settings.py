@@ -1,0 +1,66 @@
+"""What the program was told about this machine, and where things lie on it."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+FILE = Path("/etc/luckygas/database.json")
+VERSION = "17"
+BIN = Path(f"/usr/lib/postgresql/{VERSION}/bin")
+SOCKETS = Path("/run/postgresql")
+STATE_DIRECTORY = Path("/var/lib/luckygas/database")
+
+
+@dataclass(frozen=True)
+class Instance:
+    """One PostgreSQL instance. Its name says nothing about who leads."""
+
+    name: str
+    port: int
+    number: int
+
+    @property
+    def unit(self) -> str:
+        """The systemd unit that runs it."""
+        return f"postgresql@{VERSION}-{self.name}.service"
+
+    @property
+    def data(self) -> Path:
+        """Its data directory."""
+        return Path(f"/var/lib/postgresql/{VERSION}/{self.name}")
+
+    @property
+    def etc(self) -> Path:
+        """Its configuration directory."""
+        return Path(f"/etc/postgresql/{VERSION}/{self.name}")
+
+    @property
+    def slot(self) -> str:
+        """The slot that keeps WAL for it on its upstream; repmgr's own name for it."""
+        return f"repmgr_slot_{self.number}"
+
+
+@dataclass(frozen=True)
+class Settings:
+    """The instances, and the pool in front of them."""
+
+    instances: dict[str, Instance]
+    databases: tuple[str, ...]
+    pool_port: int
+    pool_file: Path
+    metrics_file: Path
+
+    @classmethod
+    def load(cls, file: Path = FILE) -> Settings:
+        """Read the file that Ansible (role appliance) writes."""
+        told = json.loads(file.read_text())
+        instances = [Instance(one["name"], one["port"], number) for number, one in enumerate(told["instances"], 1)]
+        return cls(
+            instances={one.name: one for one in instances},
+            databases=tuple(told["databases"]),
+            pool_port=told["pool_port"],
+            pool_file=Path(told["pool_file"]),
+            metrics_file=Path(told["metrics_file"]),
+        )

@@ -1,0 +1,98 @@
+"""What must survive every crash: who leads, who may not, and what is under way. One file, replaced as a whole."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import json
+import os
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+
+from appliance.database.settings import STATE_DIRECTORY
+from appliance.database.system import write_file
+
+PHASES = STABLE, SWITCHOVER, FAILOVER = ("stable", "switchover", "failover")
+
+
+class BusyError(Exception):
+    """Another operation holds the lock."""
+
+
+class NoStateError(Exception):
+    """The state file is missing or unreadable."""
+
+
+@dataclass(frozen=True)
+class State:
+    """Everything that the next run, after whatever happened to this one, has to know.
+
+    stable      `primary` leads.
+    switchover  `primary` still leads; `candidate` is to follow it. May be called off.
+    failover    `primary` is fenced and never leads again as it is. Only goes forward, to `candidate` once it is chosen.
+    """
+
+    primary: str
+    epoch: int = 1
+    phase: str = STABLE
+    candidate: str | None = None
+    # An acknowledged write is on two instances. True only while PostgreSQL is known to enforce it.
+    quorum: bool = False
+    # Instances that must not run until they have been made copies of the primary again, and why.
+    fenced: Mapping[str, str] = field(default_factory=dict)
+    since: float = 0.0
+    reason: str = ""
+
+    def fencing(self, node: str, why: str) -> State:
+        """The same state with one more instance fenced."""
+        return replace(self, fenced={**self.fenced, node: why})
+
+    def releasing(self, node: str) -> State:
+        """The same state with that instance allowed to run."""
+        return replace(self, fenced={name: why for name, why in self.fenced.items() if name != node})
+
+
+class Store:
+    """The state file and the lock around every change of it."""
+
+    def __init__(self, directory: Path = STATE_DIRECTORY) -> None:
+        """Keep the state in `directory`."""
+        self.file = directory / "state.json"
+        self.lock_file = directory / "lock"
+
+    def load(self) -> State:
+        """Read the state; a state that cannot be read is an error, never a default."""
+        try:
+            return State(**json.loads(self.file.read_text()))
+        except (OSError, ValueError, TypeError) as problem:
+            message = (
+                f"{self.file} cannot be read ({problem}). Find out which instance leads (`SELECT pg_is_in_recovery()` is"
+                " false on it; the newest data if none runs), then: luckygas db init INSTANCE --overwrite"
+            )
+            raise NoStateError(message) from problem
+
+    def save(self, state: State) -> State:
+        """Replace the state file; when this returns, it is on the disk."""
+        write_file(self.file, json.dumps(asdict(state), indent=2) + "\n", mode=0o644)
+        return state
+
+    @contextlib.contextmanager
+    def lock(self, patience: float = 30.0) -> Iterator[None]:
+        """Keep every other operation out. The kernel gives the lock back when its holder dies."""
+        descriptor = os.open(self.lock_file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        deadline = time.monotonic() + patience
+        try:
+            while True:
+                try:
+                    fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    break
+                except BlockingIOError:
+                    if time.monotonic() >= deadline:
+                        message = "another database operation is under way (see `luckygas db status`); try again when it is done"
+                        raise BusyError(message) from None
+                    time.sleep(0.02)  # flock has no time-out of its own
+            yield
+        finally:
+            os.close(descriptor)

@@ -1,0 +1,195 @@
+"""Always running: knows at once when the primary dies, finds out when it hangs, and repairs what is less than whole.
+
+repmgrd decides as well, but polls, and cannot start while the primary hangs. This program needs only the machine.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import threading
+import time
+from dataclasses import dataclass, field
+
+from appliance.database import engine, metrics, pool, processes, quorum, registry
+from appliance.database.cluster import Cluster
+from appliance.database.machine import Attach, Kill, Nodes, Start
+from appliance.database.postgres import QueryError
+from appliance.database.processes import UnkillableError
+from appliance.database.state import STABLE, BusyError, NoStateError, State, Store
+from appliance.database.system import log, run
+
+TICK_SECONDS = 1.0
+HANG_SECONDS = 3.0
+STANDBY_HANG_SECONDS = 10.0
+NOT_STREAMING_SECONDS = 30.0
+REPAIR_INTERVAL_SECONDS = 15.0
+METRICS_INTERVAL_SECONDS = 5.0
+EXPECTED = (BusyError, engine.RefusedError, NoStateError, QueryError, UnkillableError, OSError)
+
+
+def watch(store: Store, cluster: Cluster) -> None:
+    """Wait for the primary's process itself; the kernel tells the moment of its death."""
+    while True:
+        try:
+            state = store.load()
+            pid = processes.postmaster(cluster.instances[state.primary]) if state.phase == STABLE else None
+            if pid is None:
+                time.sleep(0.2)  # nobody leads, or somebody is at work: the other thread sees to that
+                continue
+            if died(pid, patience=1.0) and store.load().primary == state.primary:
+                log(f"the server process of {state.primary} is gone")
+                take_over(store, cluster, state.primary, "its server process ended")
+        except EXPECTED as problem:
+            log(f"watch: {problem}")
+            time.sleep(0.5)
+
+
+def died(pid: int, patience: float) -> bool:
+    """Wait for a process to end; False when it outlives the patience."""
+    try:
+        descriptor = os.pidfd_open(pid)
+    except ProcessLookupError:
+        return True
+    try:
+        poll = select.poll()
+        poll.register(descriptor, select.POLLIN)
+        return bool(poll.poll(patience * 1000))
+    finally:
+        os.close(descriptor)
+
+
+def take_over(store: Store, cluster: Cluster, suspect: str, why: str) -> None:
+    """Replace the primary, then set off what may come later."""
+    state = engine.fail_over(store, cluster, suspect, why)
+    if state.primary != suspect:
+        registry.record(cluster.settings, state)
+        start_rejoins(state)
+
+
+def start_rejoins(state: State) -> None:
+    """Have each fenced instance repaired, in a unit of its own: it may take long."""
+    for name in state.fenced:
+        run(["systemctl", "start", "--no-block", f"luckygas-database-rejoin@{name}.service"], timeout=5)
+
+
+@dataclass
+class Supervisor:
+    """The part that looks every second."""
+
+    store: Store
+    cluster: Cluster
+    silent_since: float | None = None
+    memory: quorum.Memory = field(default_factory=lambda: quorum.Memory(time.monotonic()))
+    epoch: int = 0
+    wrong_since: dict[str, float] = field(default_factory=dict)
+    repaired_at: dict[str, float] = field(default_factory=dict)
+    metrics_at: float = 0.0
+
+    def run(self) -> None:
+        """Look every second, for ever; at once again while the primary does not answer."""
+        while True:
+            began = time.monotonic()
+            try:
+                self.tick()
+            except EXPECTED as problem:
+                log(f"supervisor: {problem}")
+            if self.silent_since is None:
+                time.sleep(max(0.0, TICK_SECONDS - (time.monotonic() - began)))
+            else:
+                time.sleep(0.05)
+
+    def tick(self) -> None:
+        """Look once, and do what is to be done."""
+        began = time.monotonic()
+        state = self.store.load()
+        if state.phase != STABLE:
+            state = engine.reconcile(self.store, self.cluster, patience=0)
+            registry.record(self.cluster.settings, state)
+        if state.epoch != self.epoch:
+            self.epoch, self.memory = state.epoch, quorum.Memory(time.monotonic())
+        nodes = self.cluster.look()
+        if nodes[state.primary].primary:
+            self.silent_since = None
+            quorum.step(self.cluster.settings, self.store, self.memory, state.epoch, time.monotonic())
+            self.repair(state, nodes)
+            self.keep_pools(state, nodes)
+        else:
+            self.silent_since = self.silent_since or began
+            if time.monotonic() - self.silent_since >= HANG_SECONDS:
+                self.silent_since = None
+                take_over(self.store, self.cluster, state.primary, f"it did not answer for {HANG_SECONDS:g} s")
+        if time.monotonic() - self.metrics_at >= METRICS_INTERVAL_SECONDS:
+            self.metrics_at = time.monotonic()
+            metrics.write(self.cluster, self.store.load(), nodes)
+
+    def keep_pools(self, state: State, nodes: Nodes) -> None:
+        """Have reads go where they are answered, and end a pause that somebody left behind."""
+        with self.store.lock(patience=0):
+            if self.store.load() == state:
+                pool.point(self.cluster.settings, state.primary, self.cluster.readers(state.primary, nodes))
+                if pool.is_paused(self.cluster.settings):
+                    pool.resume(self.cluster.settings)
+
+    def repair(self, state: State, nodes: Nodes) -> None:
+        """See to every instance that is not what it should be."""
+        now = time.monotonic()
+        for name, node in nodes.items():
+            ours = name != state.primary and name not in state.fenced
+            if name == state.primary or (ours and node.streams and node.upstream == state.primary):
+                self.wrong_since.pop(name, None)
+                continue
+            since = now - self.wrong_since.setdefault(name, now)
+            if now - self.repaired_at.get(name, -REPAIR_INTERVAL_SECONDS) < REPAIR_INTERVAL_SECONDS:
+                continue
+            if self.repair_one(state, name, nodes, since):
+                self.repaired_at[name] = now
+
+    def repair_one(self, state: State, name: str, nodes: Nodes, since: float) -> bool:
+        """Do what helps one instance; False when it is to be left alone for now."""
+        node = nodes[name]
+        if name in state.fenced:
+            start_rejoins(state)
+        elif node.primary:
+            self.fence(state, name, "it was promoted behind the appliance's back")
+        elif node.answers and node.upstream != state.primary:
+            self.act(state, Attach(name, state.primary))
+        elif node.answers and since >= NOT_STREAMING_SECONDS:
+            self.fence(state, name, f"it did not stream for {NOT_STREAMING_SECONDS:g} s")
+        elif not node.processes and since >= TICK_SECONDS:
+            self.act(state, Start(name))
+        elif node.processes and not node.answers and not node.starting and since >= STANDBY_HANG_SECONDS:
+            self.fence(state, name, f"it did not answer for {STANDBY_HANG_SECONDS:g} s")
+        else:
+            return False
+        return True
+
+    def act(self, state: State, action: Attach | Start) -> None:
+        """Carry an action out, unless the state has changed since it was decided."""
+        with self.store.lock(patience=0):
+            if self.store.load() == state:
+                self.cluster.perform(action)
+
+    def fence(self, state: State, name: str, why: str) -> None:
+        """Take an instance out, to be made a copy again."""
+        with self.store.lock(patience=0):
+            if self.store.load() != state:
+                return
+            log(f"{name} is taken out: {why}")
+            fenced = self.store.save(state.fencing(name, why))
+            self.cluster.perform(Kill(name))
+        start_rejoins(fenced)
+
+
+def main(store: Store, cluster: Cluster) -> None:
+    """Run both parts; when one of them ends, so does the program, and systemd starts it again."""
+    log("supervisor: at work")
+
+    def guarded() -> None:
+        try:
+            watch(store, cluster)
+        finally:
+            os._exit(1)
+
+    threading.Thread(target=guarded, daemon=True).start()
+    Supervisor(store, cluster).run()

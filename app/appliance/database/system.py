@@ -1,0 +1,68 @@
+"""The operating system, as thin as possible: commands with time-outs, files that are replaced as a whole, a log."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import pwd
+import subprocess
+import sys
+import syslog
+from collections.abc import Sequence
+from pathlib import Path
+
+ENVIRONMENT = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C.UTF-8", "PGCONNECT_TIMEOUT": "2", "PGAPPNAME": "luckygas"}
+TIMED_OUT = 124
+
+
+def log(message: str) -> None:
+    """Write to the journal, and to the terminal when somebody watches."""
+    syslog.openlog("luckygas-db", syslog.LOG_PID, syslog.LOG_DAEMON)
+    syslog.syslog(syslog.LOG_NOTICE, message)
+    if sys.stderr.isatty():
+        print(message, file=sys.stderr, flush=True)
+
+
+def run(command: Sequence[str | Path], *, timeout: float | None = None, user: str | None = None) -> subprocess.CompletedProcess[str]:
+    """Run a command to its end; a time-out kills it and counts as exit code 124."""
+    try:
+        return subprocess.run(  # noqa: S603 - every caller passes constants and names that were checked
+            [str(word) for word in command], env=ENVIRONMENT, stdin=subprocess.DEVNULL, capture_output=True, text=True,
+            timeout=timeout, cwd="/", check=False, **identity(user),
+        )
+    except subprocess.TimeoutExpired:
+        return subprocess.CompletedProcess(list(command), TIMED_OUT, "", f"no answer within {timeout:g} s")
+
+
+def identity(user: str | None) -> dict[str, object]:
+    """Return the arguments with which subprocess becomes a user; nothing when it is that user already."""
+    if user is None or os.geteuid() != 0:
+        return {}
+    entry = pwd.getpwnam(user)
+    return {"user": entry.pw_uid, "group": entry.pw_gid, "extra_groups": os.getgrouplist(user, entry.pw_gid)}
+
+
+def write_file(path: Path, content: str, *, mode: int, owner: str | None = None) -> None:
+    """Replace a file: a reader, and a crash, sees the old content or the new one."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode)
+    try:
+        os.fchmod(descriptor, mode)
+        if owner:
+            entry = pwd.getpwnam(owner)
+            os.fchown(descriptor, entry.pw_uid, entry.pw_gid)
+        os.write(descriptor, content.encode())
+        os.fsync(descriptor)
+    except OSError:
+        with contextlib.suppress(OSError):
+            temporary.unlink()
+        raise
+    finally:
+        os.close(descriptor)
+    temporary.replace(path)
+    directory = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(directory)
+    finally:
+        os.close(directory)
