@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from machine import Machine
 
 ROOT = Path(__file__).parents[2]
 
@@ -132,6 +133,17 @@ def appliance() -> Appliance:
     """Return the appliance that `make system` converged."""
     container = os.environ["LUCKYGAS_CONTAINER"]
     return Appliance(container, Path(os.environ["LUCKYGAS_SECRETS"]))
+
+
+@pytest.fixture(scope="session")
+def machine() -> Machine:
+    """Return the same appliance as those see it who break its database, with a table for their writes."""
+    password = (Path(os.environ["LUCKYGAS_SECRETS"]) / "database_password").read_text().split()[0]
+    machine = Machine(os.environ["LUCKYGAS_CONTAINER"], password)
+    machine.wait_until_whole()
+    machine.sql(machine.primary(), "CREATE TABLE IF NOT EXISTS chaos (id text PRIMARY KEY, at timestamptz DEFAULT now())")
+    machine.sql(machine.primary(), "GRANT INSERT, SELECT ON chaos TO luckygas_app; TRUNCATE chaos")
+    return machine
 
 
 @pytest.fixture
