@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Container
 from concurrent.futures import ThreadPoolExecutor
 
 from appliance.database import pool, postgres, processes
@@ -27,15 +28,18 @@ class Cluster:
         """Let a moment pass before the next look; there is no event for another program's progress."""
         time.sleep(0.02)
 
-    def look(self, timeout: float = 1.0) -> dict[str, Node]:
-        """Ask all instances at once how they are."""
-        with ThreadPoolExecutor(len(self.instances)) as at_once:
-            return dict(zip(self.instances, at_once.map(lambda name: self.look_at(name, timeout), self.instances), strict=True))
+    def look(self, fenced: Container[str] = ()) -> dict[str, Node]:
+        """Ask all instances at once how they are; of the fenced ones, only whether they are there."""
+        def at(name: str) -> Node:
+            return Node(processes=bool(processes.of(self.instances[name]))) if name in fenced else self.look_at(name)
 
-    def look_at(self, name: str, timeout: float = 1.0) -> Node:
+        with ThreadPoolExecutor(len(self.instances)) as at_once:
+            return dict(zip(self.instances, at_once.map(at, self.instances), strict=True))
+
+    def look_at(self, name: str) -> Node:
         """Ask one instance how it is."""
         instance = self.instances[name]
-        return postgres.look(self.settings, instance, processes=bool(processes.of(instance)), timeout=timeout)
+        return postgres.look(self.settings, instance, processes=bool(processes.of(instance)))
 
     def hold_clients(self) -> None:
         """Have new statements wait in the pool while there is no primary."""

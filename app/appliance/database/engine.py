@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Container
 from typing import Protocol
 
 from appliance.database import machine
@@ -20,7 +21,7 @@ class World(Protocol):
 
     def now(self) -> float: ...  # noqa: D102
     def wait(self) -> None: ...  # noqa: D102
-    def look(self) -> Nodes: ...  # noqa: D102
+    def look(self, fenced: Container[str] = ()) -> Nodes: ...  # noqa: D102
     def hold_clients(self) -> None: ...  # noqa: D102
     def perform(self, action: Action) -> None: ...  # noqa: D102
 
@@ -36,7 +37,7 @@ def advance(store: Store, world: World) -> State:
     if state.phase != STABLE:
         world.hold_clients()
     while actions := machine.next_actions(
-        state, world.look(), impatient=world.now() - max(state.since, began) > PATIENCE_SECONDS, now=world.now(),
+        state, world.look(state.fenced), impatient=world.now() - max(state.since, began) > PATIENCE_SECONDS, now=world.now(),
     ):
         for action in actions:
             carry_out(store, world, action)

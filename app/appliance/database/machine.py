@@ -120,7 +120,7 @@ def choose(state: State, nodes: Nodes, *, impatient: bool, now: float) -> list[A
         return [*revive(missing[0], nodes), Wait(f"{missing[0]} has not said yet how much it holds")]
     if not final:
         return [*[Start(name) for name in missing], Stuck("no instance is left that could lead")]
-    best = max(final, key=lambda name: (final[name].position, name == nodes[name].upstream, name))
+    best = max(final, key=lambda name: (final[name].position, name == state.preferred, name))
     chosen = replace(state, candidate=best, since=now)
     for name in missing:
         chosen = chosen.fencing(name, f"it did not say how much it held when {best} was chosen")
@@ -136,7 +136,9 @@ def enthrone(state: State, candidate: str, nodes: Nodes, *, impatient: bool, now
             return [Save(given_up.fencing(candidate, "it was chosen to lead and did not answer"))]
         return [*revive(candidate, nodes), Wait(f"{candidate} was chosen to lead and does not answer yet")]
     if node.primary:
-        return [Repoint(candidate), Save(replace(state, primary=candidate, epoch=state.epoch + 1, phase=STABLE, candidate=None))]
+        # What it inherited may be on no other instance yet, so quorum commit has to be confirmed anew.
+        done = replace(state, primary=candidate, epoch=state.epoch + 1, phase=STABLE, candidate=None, preferred=None, quorum=False)
+        return [Repoint(candidate), Save(done)]
     followers = [
         Attach(name, candidate) for name, other in nodes.items()
         if name != candidate and name not in state.fenced and other.answers and other.upstream != candidate
@@ -158,9 +160,9 @@ def revive(name: str, nodes: Nodes) -> list[Action]:
     return [] if nodes[name].answers or nodes[name].starting or nodes[name].processes else [Start(name)]
 
 
-def depose(state: State, why: str, now: float) -> State:
-    """Return the state from which the primary never leads again as it is."""
-    deposed = replace(state, phase=FAILOVER, candidate=None, since=now, reason=why)
+def depose(state: State, why: str, now: float, *, preferred: str | None = None) -> State:
+    """Return the state from which the primary never leads again as it is. Who follows is chosen once it is dead for sure."""
+    deposed = replace(state, phase=FAILOVER, candidate=None, preferred=preferred, since=now, reason=why)
     return deposed.fencing(state.primary, why)
 
 

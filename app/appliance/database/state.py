@@ -38,10 +38,12 @@ class State:
     epoch: int = 1
     phase: str = STABLE
     candidate: str | None = None
+    # Of those that hold equally much, this one is to lead: the one that a switchover was asked for.
+    preferred: str | None = None
     # An acknowledged write is on two instances. True only while PostgreSQL is known to enforce it.
     quorum: bool = False
     # Instances that must not run until they have been made copies of the primary again, and why.
-    fenced: Mapping[str, str] = field(default_factory=dict)
+    fenced: Mapping[str, str] = field(default_factory=dict, hash=False)
     since: float = 0.0
     reason: str = ""
 

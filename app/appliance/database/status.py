@@ -46,7 +46,7 @@ def report(state: State, nodes: Nodes, pending: list[str]) -> Report:
         elif name != state.primary and not row["streaming"]:
             problems.append(f"{name} ({row['role']}) does not stream from {state.primary}. It is repaired by itself; to see to it now: luckygas db rejoin {name}")
     if not state.quorum:
-        problems.append(f"an acknowledged write is on {state.primary} alone, until a standby streams")
+        problems.append(f"an acknowledged write may be on {state.primary} alone, until a standby has confirmed that it holds all")
     if state.phase != STABLE:
         problems.append(f"a {state.phase} is under way since epoch {state.epoch} ({state.reason}); it goes on by itself")
     problems += [f"{name} runs with replaced binaries or old settings; in the weekly window, or now: luckygas db rolling-restart" for name in pending]

@@ -21,6 +21,7 @@ from appliance.database.system import log, run
 
 TICK_SECONDS = 1.0
 HANG_SECONDS = 3.0
+STANDBY_DOWN_SECONDS = 2.0  # a human's restart, or a rejoin that somebody began, is given time to show
 STANDBY_HANG_SECONDS = 10.0
 NOT_STREAMING_SECONDS = 30.0
 REPAIR_INTERVAL_SECONDS = 15.0
@@ -148,15 +149,17 @@ class Supervisor:
     def repair_one(self, state: State, name: str, nodes: Nodes, since: float) -> bool:
         """Do what helps one instance; False when it is to be left alone for now."""
         node = nodes[name]
-        if name in state.fenced:
+        if name in state.fenced and since >= STANDBY_DOWN_SECONDS:
             start_rejoins(state)
+        elif name in state.fenced:
+            return False
         elif node.primary:
             self.fence(state, name, "it was promoted behind the appliance's back")
         elif node.answers and node.upstream != state.primary:
             self.act(state, Attach(name, state.primary))
         elif node.answers and since >= NOT_STREAMING_SECONDS:
             self.fence(state, name, f"it did not stream for {NOT_STREAMING_SECONDS:g} s")
-        elif not node.processes and since >= TICK_SECONDS:
+        elif not node.processes and since >= STANDBY_DOWN_SECONDS:
             self.act(state, Start(name))
         elif node.processes and not node.answers and not node.starting and since >= STANDBY_HANG_SECONDS:
             self.fence(state, name, f"it did not answer for {STANDBY_HANG_SECONDS:g} s")

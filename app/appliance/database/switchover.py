@@ -33,6 +33,9 @@ def pick(state: State, nodes: Nodes, to: str | None) -> str:
     if state.phase != STABLE:
         message = f"a {state.phase} is under way; it goes on by itself, or by: luckygas db reconcile"
         raise RefusedError(message)
+    if not state.quorum:
+        message = "commits do not wait for a standby at the moment, so a mishap on the way could lose some; wait until `luckygas db status` says on"
+        raise RefusedError(message)
     if to == state.primary:
         message = f"{to} leads already"
         raise RefusedError(message)
@@ -91,8 +94,7 @@ def switchover(store: Store, cluster: Cluster, to: str | None = None) -> State:
         except BaseException:
             engine.advance(store, cluster)  # calls it off: the old one goes on, or is found to have failed
             raise
-        stepped_down = machine.depose(store.load(), f"handed over to {to}", cluster.now())
-        store.save(replace(stepped_down, candidate=to))
+        store.save(machine.depose(store.load(), f"handed over to {to}", cluster.now(), preferred=to))
         state = engine.advance(store, cluster)
     registry.record(cluster.settings, state)
     return state
