@@ -1,0 +1,166 @@
+"""The engine that carries the decisions out, on a real state file, killed before and after each of its steps."""
+
+from __future__ import annotations
+
+import pytest
+from appliance.database import engine
+from appliance.database.machine import Kill, Promote, Start
+from appliance.database.state import FAILOVER, STABLE, SWITCHOVER, BusyError, NoStateError, State, Store
+from database_world import NAMES, carry_out, look, start_world
+
+
+class DiedError(BaseException):
+    """The program was killed."""
+
+
+class FakeWorld:
+    """The model's instances behind the engine; dies at a given step, before or after it took effect."""
+
+    def __init__(self, *, dies_at: int = 0, after: bool = False) -> None:
+        self.world = start_world()
+        self.dies_at, self.after, self.steps, self.clock = dies_at, after, 0, 1000.0
+        self.done: list[object] = []
+
+    def now(self) -> float:
+        self.clock += 0.01
+        return self.clock
+
+    def wait(self) -> None:
+        self.clock += 1
+
+    def look(self, fenced=()):
+        return look(self.world)
+
+    def hold_clients(self) -> None:
+        self.step(lambda: None)
+
+    def perform(self, action) -> None:
+        def take_effect() -> None:
+            self.done.append(action)
+            self.world = carry_out(self.world, action)
+
+        self.step(take_effect)
+
+    def step(self, effect) -> None:
+        self.steps += 1
+        if self.steps == self.dies_at and not self.after:
+            raise DiedError
+        effect()
+        if self.steps == self.dies_at:
+            raise DiedError
+
+
+class Tape(Store):
+    """A store whose writes count as steps, too."""
+
+    world: FakeWorld
+
+    def save(self, state):
+        self.world.step(lambda: Store.save(self, state))
+        self.world.world = carry_out(self.world.world, engine.Save(state))
+        return state
+
+
+def make(tmp_path, **fault):
+    """Return a store with the first state, and a world whose primary has just died."""
+    world = FakeWorld(**fault)
+    store = Tape(tmp_path)
+    store.world = world
+    Store.save(store, State(primary="a", quorum=True))
+    world.world = world.world.put("a", running=False)
+    return store, world
+
+
+def leaders(world: FakeWorld) -> list[str]:
+    """Return the running primaries."""
+    return [name for name in NAMES if world.world.get(name).leads]
+
+
+def test_a_dead_primary_is_replaced(tmp_path) -> None:
+    store, world = make(tmp_path)
+    state = engine.fail_over(store, world, "a", "test")
+    assert (state.phase, state.epoch, list(state.fenced)) == (STABLE, 2, ["a"])
+    assert leaders(world) == [state.primary] != ["a"]
+    assert world.world.pool == state.primary
+
+
+@pytest.mark.parametrize("after", [False, True])
+@pytest.mark.parametrize("dies_at", range(1, 12))
+def test_killed_at_any_step_it_is_finished_by_reconcile(tmp_path, dies_at, after) -> None:
+    store, world = make(tmp_path, dies_at=dies_at, after=after)
+    try:
+        engine.fail_over(store, world, "a", "test")
+    except DiedError:
+        assert len(leaders(world)) <= 1
+    world.dies_at = 0
+    state = engine.reconcile(store, world)
+    if state.primary == "a":  # it died before it had decided anything
+        state = engine.fail_over(store, world, "a", "test")
+    assert state.phase == STABLE
+    assert leaders(world) == [state.primary] != ["a"]
+    assert world.world.pool == state.primary
+    assert state.epoch == 2
+
+
+def test_one_that_answers_after_all_goes_on(tmp_path) -> None:
+    store, world = make(tmp_path)
+    world.world = start_world()
+    assert engine.fail_over(store, world, "a", "test").primary == "a"
+    assert world.done == []
+
+
+def test_without_quorum_commit_the_same_one_is_started_again(tmp_path) -> None:
+    store, world = make(tmp_path)
+    Store.save(store, State(primary="a", quorum=False))
+    world.world = world.world.put("a", hung=True, running=True)
+    assert engine.fail_over(store, world, "a", "test").primary == "a"
+    assert world.done == [Kill("a"), Start("a")]
+
+
+def test_the_second_to_ask_changes_nothing(tmp_path) -> None:
+    store, world = make(tmp_path)
+    first = engine.fail_over(store, world, "a", "test")
+    assert engine.fail_over(store, world, "a", "somebody else found it, too") == first
+
+
+def test_one_at_a_time(tmp_path) -> None:
+    store, world = make(tmp_path)
+    with store.lock(), pytest.raises(BusyError, match="under way"):
+        engine.reconcile(store, world, patience=0)
+
+
+def test_the_one_that_holds_most_follows(tmp_path) -> None:
+    store, world = make(tmp_path)
+    world.world = world.world.put("b", log=(1,))
+    assert engine.fail_over(store, world, "a", "test").primary == "b"
+
+
+def test_one_that_hangs_is_waited_for_and_then_left_behind(tmp_path) -> None:
+    store, world = make(tmp_path)
+    world.world = world.world.put("c", hung=True)
+    state = engine.fail_over(store, world, "a", "test")
+    assert state.primary == "b"
+    assert "c" in state.fenced
+
+
+def test_nobody_left_is_said(tmp_path) -> None:
+    store, world = make(tmp_path)
+    Store.save(store, State(primary="a", phase=FAILOVER, fenced=dict.fromkeys("abc", "test")))
+    with pytest.raises(engine.RefusedError, match="no instance is left"):
+        engine.reconcile(store, world)
+
+
+def test_an_interrupted_switchover_is_called_off(tmp_path) -> None:
+    store, world = make(tmp_path)
+    Store.save(store, State(primary="a", phase=SWITCHOVER, candidate="b", quorum=True))
+    world.world = start_world()
+    state = engine.reconcile(store, world)
+    assert (state.phase, state.primary, state.candidate) == (STABLE, "a", None)
+    assert not [action for action in world.done if isinstance(action, Promote)]
+
+
+def test_a_state_that_cannot_be_read_is_said_with_the_way_out(tmp_path) -> None:
+    store = Store(tmp_path)
+    (tmp_path / "state.json").write_text("{")
+    with pytest.raises(NoStateError, match="luckygas db init INSTANCE --overwrite"):
+        store.load()
