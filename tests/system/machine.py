@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 HERE = Path(__file__).parent
-SECRETS = "/etc/luckygas"
 
 
 @dataclass(frozen=True)
@@ -65,6 +64,13 @@ class Machine:
             assert time.monotonic() - began < timeout, f"waited {timeout} s until {why}; status: {self.status()}"
             time.sleep(0.2)
         return time.monotonic() - began
+
+    def reboot(self) -> None:
+        """Pull the plug, and boot again."""
+        subprocess.run(["podman", "kill", self.name], check=True, stdout=subprocess.DEVNULL)
+        subprocess.run(["podman", "wait", self.name], check=True, stdout=subprocess.DEVNULL)
+        subprocess.run(["podman", "start", self.name], check=True, stdout=subprocess.DEVNULL)
+        self.wait(lambda: self.run("systemctl is-system-running", check=False) in ("running", "degraded"), "it has booted")
 
     def is_whole(self) -> bool:
         """Tell whether one leads, all others stream, and a write is acknowledged by two."""

@@ -62,12 +62,15 @@ def carry_out(store: Store, world: World, action: Action) -> None:
             world.perform(action)
 
 
-def fail_over(store: Store, world: World, suspect: str, why: str, *, accept_loss: bool = False) -> State:
-    """Replace a primary that is held to be lost. Does nothing when somebody else was faster or when it answers after all."""
+def fail_over(
+    store: Store, world: World, suspect: str, why: str, *, accept_loss: bool = False, although_it_answers: bool = False,
+) -> State:
+    """Replace a primary that is held to be lost. Does nothing when somebody else was faster, or when it answers after all."""
     with store.lock():
         state = store.load()
         if state.primary == suspect:
-            for action in machine.lost(state, world.look(), why, now=world.now(), accept_loss=accept_loss):
+            nodes = {} if although_it_answers else world.look()
+            for action in machine.lost(state, nodes, why, now=world.now(), accept_loss=accept_loss):
                 carry_out(store, world, action)
         return advance(store, world)
 

@@ -168,9 +168,7 @@ def depose(state: State, why: str, now: float, *, preferred: str | None = None) 
 
 def lost(state: State, nodes: Nodes, why: str, *, now: float, accept_loss: bool = False) -> list[Action]:
     """Return the first step when the primary is held to be lost. Asked with the lock held and after a last look."""
-    if state.phase != STABLE:
-        return []
-    if nodes[state.primary].primary:
+    if state.phase != STABLE or nodes.get(state.primary, Node()).primary:
         return []
     if state.quorum or accept_loss:
         return [Save(depose(state, why, now))]

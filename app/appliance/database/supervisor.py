@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import select
+import shutil
 import threading
 import time
 from dataclasses import dataclass, field
@@ -26,6 +27,8 @@ STANDBY_HANG_SECONDS = 10.0
 NOT_STREAMING_SECONDS = 30.0
 REPAIR_INTERVAL_SECONDS = 15.0
 METRICS_INTERVAL_SECONDS = 5.0
+FULL_BYTES = 1 << 20
+ROOM_BYTES = 256 << 20
 EXPECTED = (BusyError, engine.RefusedError, NoStateError, QueryError, UnkillableError, OSError)
 
 
@@ -60,9 +63,9 @@ def died(pid: int, patience: float) -> bool:
         os.close(descriptor)
 
 
-def take_over(store: Store, cluster: Cluster, suspect: str, why: str) -> None:
+def take_over(store: Store, cluster: Cluster, suspect: str, why: str, *, although_it_answers: bool = False) -> None:
     """Replace the primary, then set off what may come later."""
-    state = engine.fail_over(store, cluster, suspect, why)
+    state = engine.fail_over(store, cluster, suspect, why, although_it_answers=although_it_answers)
     if state.primary != suspect:
         registry.record(cluster.settings, state)
         start_rejoins(state)
@@ -115,6 +118,7 @@ class Supervisor:
             quorum.step(self.cluster.settings, self.store, self.memory, state.epoch, time.monotonic())
             self.repair(state, nodes)
             self.keep_pools(state, nodes)
+            self.leave_a_full_disk(state, nodes)
         else:
             self.silent_since = self.silent_since or began
             if time.monotonic() - self.silent_since >= HANG_SECONDS:
@@ -123,6 +127,17 @@ class Supervisor:
         if time.monotonic() - self.metrics_at >= METRICS_INTERVAL_SECONDS:
             self.metrics_at = time.monotonic()
             metrics.write(self.cluster, self.store.load(), nodes)
+
+    def leave_a_full_disk(self, state: State, nodes: Nodes) -> None:
+        """A primary that answers and cannot write is of no use, if a standby has room. On one common disk none has."""
+        others = [name for name in nodes if name != state.primary and nodes[name].streams and nodes[name].upstream == state.primary]
+        if state.quorum and self.free(state.primary) < FULL_BYTES and any(self.free(name) > ROOM_BYTES for name in others):
+            log(f"the disk of {state.primary} is full")
+            take_over(self.store, self.cluster, state.primary, "its disk is full", although_it_answers=True)
+
+    def free(self, name: str) -> int:
+        """Return how much room an instance has."""
+        return shutil.disk_usage(self.cluster.instances[name].data).free
 
     def keep_pools(self, state: State, nodes: Nodes) -> None:
         """Have reads go where they are answered, and end a pause that somebody left behind."""

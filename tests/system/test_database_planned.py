@@ -1,0 +1,68 @@
+"""Planned work on the database under load: no statement fails."""
+
+from __future__ import annotations
+
+import os
+import statistics
+
+import pytest
+from machine import Load, Machine
+
+pytestmark = pytest.mark.system
+SWITCHOVERS = int(os.environ.get("LUCKYGAS_SWITCHOVERS", "10"))
+
+
+@pytest.mark.parametrize(("clients", "period"), [(4, 0.02), (12, 0)], ids=["light", "heavy"])
+def test_switchover(machine: Machine, clients: int, period: float) -> None:
+    """The primary changes again and again; clients see a short pause."""
+    pauses, failed, acknowledged = [], 0, 0
+    for _ in range(SWITCHOVERS):
+        machine.wait_until_whole()
+        old = machine.primary()
+        with Load(machine, clients, period) as load:
+            machine.run("luckygas db switchover")
+        assert machine.primary() != old
+        assert not load.lost()
+        pauses.append(load.longest_pause())
+        failed += len(load.failed())
+        acknowledged += sum(1 for write in load.writes if write.port)
+    print(f"\n| switchover, {clients} clients | {len(pauses)} | pause median {statistics.median(pauses):.2f} | worst {max(pauses):.2f} | {acknowledged} | failed {failed} |")
+    assert failed == 0
+    assert max(pauses) <= (0.5 if period else 1.0)
+
+
+def test_upgrade_of_the_packages(machine: Machine) -> None:
+    """Reinstalling runs the same scripts as an upgrade does."""
+    before = machine.run("pgrep -x postgres -u postgres | sort | head -200 | md5sum; cat /run/postgresql/17-*.pid")
+    with Load(machine, 4, 0.05) as load:
+        machine.run(
+            "DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --reinstall postgresql-17 postgresql-common pgbouncer postgresql-17-repmgr 2>&1",
+            timeout=300,
+        )
+    assert machine.run("cat /run/postgresql/17-*.pid") == "\n".join(before.splitlines()[1:])
+    assert not load.failed()
+    assert not load.lost()
+    assert [node["restart_pending"] for node in machine.status()["nodes"]] == [True, True, True]
+
+
+def test_rolling_restart(machine: Machine) -> None:
+    """Every instance takes up what was upgraded."""
+    machine.wait_until_whole()
+    with Load(machine, 4, 0.05) as load:
+        machine.run("luckygas db rolling-restart", timeout=300)
+    print(f"\nrolling restart: longest pause {load.longest_pause():.2f} s, failed {len(load.failed())}")
+    assert not load.failed()
+    assert not load.lost()
+    assert [node["restart_pending"] for node in machine.status()["nodes"]] == [False, False, False]
+
+
+def test_a_long_transaction_is_respected(machine: Machine) -> None:
+    """A switchover is refused with the reason while somebody is in the middle of something, and nothing changes."""
+    machine.wait_until_whole()
+    leader = machine.primary()
+    port = machine.port(leader)
+    machine.run(f"psql -h /run/postgresql -p {port} -U postgres -c 'BEGIN; SELECT pg_sleep(6)' luckygas >/dev/null 2>&1 & sleep 3; true")
+    refused = machine.run("luckygas db switchover; echo exit $?")
+    assert "a transaction of postgres" in refused
+    assert refused.endswith("exit 1")
+    assert machine.primary() == leader
