@@ -1,7 +1,5 @@
 """The `luckygas` command: the one door for the work of every day."""
 
-from __future__ import annotations
-
 import argparse
 
 from appliance.database import commands

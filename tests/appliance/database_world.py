@@ -1,13 +1,12 @@
-"""Three instances, a pool, clients and a program that may die at any moment: a model, small enough to be searched whole.
+"""Three instances, a pool, clients and a program that may die at any moment: a model, small enough to search.
 
 The program's own pure functions decide; the model only carries their actions out, one at a time, so that a crash can
 fall between any two. Every value is immutable, so that a world is its own key.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from typing import Self
 
 from appliance.database import machine
 from appliance.database.machine import Attach, Kill, Node, Promote, Repoint, Save, Start, Stuck, Wait
@@ -53,30 +52,45 @@ class World:
         """Return an instance."""
         return self.instances[NAMES.index(name)]
 
-    def put(self, name: str, **changes: object) -> World:
+    def put(self, name: str, **changes: object) -> Self:
         """Return the world with one instance changed."""
         at = NAMES.index(name)
         changed = replace(self.instances[at], **changes)
-        return replace(self, instances=(*self.instances[:at], changed, *self.instances[at + 1:]))
+        return replace(self, instances=(*self.instances[:at], changed, *self.instances[at + 1 :]))
 
 
 def freeze(state: State) -> tuple:
     """Return a state as a hashable value."""
-    return (state.primary, state.epoch, state.phase, state.candidate, state.preferred, state.quorum, tuple(sorted(state.fenced)))
+    return (
+        state.primary,
+        state.epoch,
+        state.phase,
+        state.candidate,
+        state.preferred,
+        state.quorum,
+        tuple(sorted(state.fenced)),
+    )
 
 
 def thaw(frozen: tuple) -> State:
     """Return the state that was frozen."""
     primary, epoch, phase, candidate, preferred, quorum, fenced = frozen
     return State(
-        primary=primary, epoch=epoch, phase=phase, candidate=candidate, preferred=preferred, quorum=quorum,
+        primary=primary,
+        epoch=epoch,
+        phase=phase,
+        candidate=candidate,
+        preferred=preferred,
+        quorum=quorum,
         fenced=dict.fromkeys(fenced, "model"),
     )
 
 
 def start_world() -> World:
     """One leads, two stream, quorum commit is on."""
-    return World(freeze(State(primary="a", quorum=True)), (Instance(standby=False, upstream=None), Instance(), Instance()))
+    return World(
+        freeze(State(primary="a", quorum=True)), (Instance(standby=False, upstream=None), Instance(), Instance())
+    )
 
 
 def streams(world: World, name: str) -> bool:
@@ -85,7 +99,7 @@ def streams(world: World, name: str) -> bool:
     if not (node.running and not node.hung and node.standby and node.upstream):
         return False
     upstream = world.get(node.upstream)
-    return upstream.running and not upstream.hung and upstream.log[:len(node.log)] == node.log
+    return upstream.running and not upstream.hung and upstream.log[: len(node.log)] == node.log
 
 
 def look(world: World) -> dict[str, Node]:
@@ -95,13 +109,18 @@ def look(world: World) -> dict[str, Node]:
         node = world.get(name)
         answers = node.running and not node.hung
         nodes[name] = Node(
-            processes=node.running, answers=answers, primary=answers and not node.standby, position=len(node.log) if answers else 0,
-            settled=answers, upstream=node.upstream if answers else None, streams=streams(world, name),
+            processes=node.running,
+            answers=answers,
+            primary=answers and not node.standby,
+            position=len(node.log) if answers else 0,
+            settled=answers,
+            upstream=node.upstream if answers else None,
+            streams=streams(world, name),
         )
     return nodes
 
 
-def carry_out(world: World, action: object) -> World:
+def carry_out(world: World, action: object) -> World:  # noqa: PLR0911 - one for each kind of action
     """Return the world after one action of the program."""
     match action:
         case Save(state):
@@ -115,7 +134,11 @@ def carry_out(world: World, action: object) -> World:
             return world.put(node, upstream=upstream) if there.running and not there.hung else world
         case Promote(node):
             there = world.get(node)
-            return world.put(node, standby=False, upstream=None, enforces=True) if there.running and not there.hung else world
+            return (
+                world.put(node, standby=False, upstream=None, enforces=True)
+                if there.running and not there.hung
+                else world
+            )
         case Repoint(primary):
             return replace(world, pool=primary)
     return world
@@ -138,7 +161,7 @@ def stopped(world: World, old: str, to: str) -> World:
 
 
 def program(world: World) -> Iterator[World]:
-    """Return every world that the program's next step may lead to. While it means to do something, it holds the lock."""
+    """Return every world that the program's next step may lead to. With something to do, it holds the lock."""
     if world.todo:
         action, rest = world.todo[0], replace(world, todo=world.todo[1:])
         match action:
@@ -164,7 +187,12 @@ def intends(world: World, actions: list) -> Iterator[World]:
     steps = tuple(action for action in actions if not isinstance(action, Wait | Stuck))
     if steps:
         before = thaw(world.state)
-        leaves_behind = any(isinstance(step, Save) and step.state.phase == FAILOVER == before.phase and len(step.state.fenced) > len(before.fenced) for step in steps)
+        leaves_behind = any(
+            isinstance(step, Save)
+            and step.state.phase == FAILOVER == before.phase
+            and len(step.state.fenced) > len(before.fenced)
+            for step in steps
+        )
         yield replace(world, todo=steps, may_lose=world.may_lose or leaves_behind)
 
 
@@ -187,11 +215,16 @@ def repairs(world: World, state: State, nodes: dict[str, Node]) -> Iterator[Worl
 
 
 def switchovers(world: World, state: State, nodes: dict[str, Node]) -> Iterator[World]:
-    """A planned change: saved as such, the old one stopped cleanly, then deposed in favour of one that holds everything."""
+    """A planned change: saved as such, the old one stopped cleanly, then deposed in favour of one that has it all."""
     if state.epoch > MAX_PLANNED_EPOCH or not state.quorum:
         return
     for name, node in nodes.items():
-        if name not in (state.primary, *state.fenced) and node.streams and node.upstream == state.primary and nodes[state.primary].primary:
+        if (
+            name not in (state.primary, *state.fenced)
+            and node.streams
+            and node.upstream == state.primary
+            and nodes[state.primary].primary
+        ):
             planned = replace(state, phase=SWITCHOVER, candidate=name)
             deposed = machine.depose(planned, "model", 0.0, preferred=name)
             yield replace(world, todo=(Save(planned), ("stop", state.primary, name), Save(deposed)))
@@ -212,33 +245,43 @@ def quorum_changes(world: World, state: State, nodes: dict[str, Node]) -> Iterat
 
 
 def surroundings(world: World, max_faults: int) -> Iterator[World]:
-    """Return every world that clients, WAL, faults and humans may lead to."""
-    leader = world.get(world.pool)
-    if leader.leads and not leader.hung:
-        if world.written < MAX_WRITES:
-            yield replace(world.put(world.pool, log=(*leader.log, world.written + 1)), written=world.written + 1)
-        for write in leader.log:
-            held = any(streams(world, name) and world.get(name).upstream == world.pool and write in world.get(name).log for name in NAMES)
-            if write not in world.acknowledged and (held or not leader.enforces):
-                yield replace(world, acknowledged=world.acknowledged | {write})
+    """Return every world that clients, WAL, humans and faults may lead to."""
+    yield from clients(world)
     for name in NAMES:
         node = world.get(name)
         if streams(world, name) and len(node.log) < len(world.get(node.upstream).log):
-            yield world.put(name, log=world.get(node.upstream).log[:len(node.log) + 1])
+            yield world.put(name, log=world.get(node.upstream).log[: len(node.log) + 1])
         if node.hung:
             yield world.put(name, hung=False)
         if not node.running:
             yield start(world, name)
     if world.faults < max_faults:
-        worse = replace(world, faults=world.faults + 1)
-        for name in NAMES:
-            if world.get(name).running:
-                yield worse.put(name, running=False, hung=False)
-            if world.get(name).running and not world.get(name).hung:
-                yield worse.put(name, hung=True)
-        if world.todo:
-            yield replace(worse, todo=())  # the program dies; the kernel gives back its lock
-        rebooted = replace(worse, todo=())
-        for name in NAMES:
-            rebooted = rebooted.put(name, running=False, hung=False)
-        yield rebooted
+        yield from harm(replace(world, faults=world.faults + 1))
+
+
+def clients(world: World) -> Iterator[World]:
+    """Return the worlds in which a client has written, or was told that its write is safe."""
+    leader = world.get(world.pool)
+    if not leader.leads or leader.hung:
+        return
+    if world.written < MAX_WRITES:
+        number = world.written + 1
+        yield replace(world.put(world.pool, log=(*leader.log, number)), written=number)
+    followers = [world.get(name) for name in NAMES if streams(world, name) and world.get(name).upstream == world.pool]
+    for write in set(leader.log) - world.acknowledged:
+        if not leader.enforces or any(write in node.log for node in followers):
+            yield replace(world, acknowledged=world.acknowledged | {write})
+
+
+def harm(world: World) -> Iterator[World]:
+    """Return the worlds in which an instance, the program or the machine has just failed."""
+    everything_down = replace(world, todo=())
+    for name in NAMES:
+        if world.get(name).running:
+            yield world.put(name, running=False, hung=False)
+            if not world.get(name).hung:
+                yield world.put(name, hung=True)
+        everything_down = everything_down.put(name, running=False, hung=False)
+    yield everything_down
+    if world.todo:
+        yield replace(world, todo=())  # the program dies; the kernel gives back its lock

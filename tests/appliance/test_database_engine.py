@@ -1,7 +1,5 @@
 """The engine that carries the decisions out, on a real state file, killed before and after each of its steps."""
 
-from __future__ import annotations
-
 import pytest
 from appliance.database import engine
 from appliance.database.machine import Kill, Promote, Start
@@ -28,7 +26,7 @@ class FakeWorld:
     def wait(self) -> None:
         self.clock += 1
 
-    def look(self, fenced=()):
+    def look(self, fenced=()):  # noqa: ARG002 - the model may look at all
         return look(self.world)
 
     def hold_clients(self) -> None:

@@ -1,7 +1,5 @@
 """The smaller decisions: who may start, what the pool is told, when commits wait, what an operator reads."""
 
-from __future__ import annotations
-
 import json
 from dataclasses import replace
 from pathlib import Path
@@ -22,23 +20,38 @@ STATE = State(primary="pg1", quorum=True)
 @pytest.fixture
 def settings(tmp_path) -> Settings:
     file = tmp_path / "database.json"
-    file.write_text(json.dumps({
-        "instances": [{"name": f"pg{number}", "port": 5431 + number} for number in (1, 2, 3)], "databases": ["luckygas"],
-        "pool_port": 6432, "pool_file": str(tmp_path / "pools"), "metrics_file": str(tmp_path / "metrics"),
-    }))
+    file.write_text(
+        json.dumps(
+            {
+                "instances": [{"name": f"pg{number}", "port": 5431 + number} for number in (1, 2, 3)],
+                "databases": ["luckygas"],
+                "pool_port": 6432,
+                "pool_file": str(tmp_path / "pools"),
+                "metrics_file": str(tmp_path / "metrics"),
+            }
+        )
+    )
     return Settings.load(file)
 
 
-@pytest.mark.parametrize(("state", "node", "standby", "allowed"), [
-    (STATE, "pg1", False, True),
-    (STATE, "pg2", True, True),
-    (STATE, "pg2", False, False),  # it lost its standby.signal, or never was a standby
-    (STATE.fencing("pg2", "x"), "pg2", True, False),
-    (replace(STATE, phase=SWITCHOVER, candidate="pg2"), "pg1", False, True),
-    (replace(STATE, phase=SWITCHOVER, candidate="pg2"), "pg2", False, False),
-    (replace(STATE, phase=FAILOVER, candidate="pg2"), "pg1", False, False),
-    (replace(STATE, phase=FAILOVER, candidate="pg2"), "pg2", False, True),  # it was promoted, then the machine rebooted
-])
+@pytest.mark.parametrize(
+    ("state", "node", "standby", "allowed"),
+    [
+        (STATE, "pg1", False, True),
+        (STATE, "pg2", True, True),
+        (STATE, "pg2", False, False),  # it lost its standby.signal, or never was a standby
+        (STATE.fencing("pg2", "x"), "pg2", True, False),
+        (replace(STATE, phase=SWITCHOVER, candidate="pg2"), "pg1", False, True),
+        (replace(STATE, phase=SWITCHOVER, candidate="pg2"), "pg2", False, False),
+        (replace(STATE, phase=FAILOVER, candidate="pg2"), "pg1", False, False),
+        (
+            replace(STATE, phase=FAILOVER, candidate="pg2"),
+            "pg2",
+            False,
+            True,
+        ),  # it was promoted, then the machine rebooted
+    ],
+)
 def test_guard(state, node, standby, allowed) -> None:
     refusal = may_start(state, node, standby=standby)
     assert (refusal is None) == allowed
@@ -66,22 +79,37 @@ def test_commits_stop_waiting_after_two_seconds_without_a_standby() -> None:
 
 def test_commits_wait_again_once_a_standby_has_confirmed_all() -> None:
     memory = quorum.Memory(last_streaming=100.0)
-    assert quorum.decide(quorum.View(enforced=False, written=10, streaming=1, confirmed=10), memory, quorum=False, now=101) == "enforce"
-    assert quorum.decide(quorum.View(enforced=True, written=20, streaming=1, confirmed=15), memory, quorum=False, now=102) == "keep"
-    assert quorum.decide(quorum.View(enforced=True, written=30, streaming=1, confirmed=19), memory, quorum=False, now=103) == "keep"
-    assert quorum.decide(quorum.View(enforced=True, written=40, streaming=1, confirmed=20), memory, quorum=False, now=104) == "on"
+    assert (
+        quorum.decide(quorum.View(enforced=False, written=10, streaming=1, confirmed=10), memory, quorum=False, now=101)
+        == "enforce"
+    )
+    assert (
+        quorum.decide(quorum.View(enforced=True, written=20, streaming=1, confirmed=15), memory, quorum=False, now=102)
+        == "keep"
+    )
+    assert (
+        quorum.decide(quorum.View(enforced=True, written=30, streaming=1, confirmed=19), memory, quorum=False, now=103)
+        == "keep"
+    )
+    assert (
+        quorum.decide(quorum.View(enforced=True, written=40, streaming=1, confirmed=20), memory, quorum=False, now=104)
+        == "on"
+    )
 
 
-@pytest.mark.parametrize(("state", "nodes", "to", "reason"), [
-    (replace(STATE, phase=FAILOVER), NODES, None, "failover is under way"),
-    (replace(STATE, quorum=False), NODES, None, "do not wait for a standby"),
-    (STATE, NODES, "pg1", "leads already"),
-    (STATE, NODES, "pg9", "there is no instance pg9"),
-    (STATE, {**NODES, "pg1": Node()}, None, "does not answer as primary"),
-    (STATE, {**NODES, "pg2": Node()}, "pg2", "pg2 does not stream"),
-    (STATE, {**NODES, "pg2": Node(), "pg3": Node()}, None, "no standby streams"),
-    (STATE, {**NODES, "pg1": replace(PRIMARY, position=64 << 20)}, None, "63 MB behind"),
-])
+@pytest.mark.parametrize(
+    ("state", "nodes", "to", "reason"),
+    [
+        (replace(STATE, phase=FAILOVER), NODES, None, "failover is under way"),
+        (replace(STATE, quorum=False), NODES, None, "do not wait for a standby"),
+        (STATE, NODES, "pg1", "leads already"),
+        (STATE, NODES, "pg9", "there is no instance pg9"),
+        (STATE, {**NODES, "pg1": Node()}, None, "does not answer as primary"),
+        (STATE, {**NODES, "pg2": Node()}, "pg2", "pg2 does not stream"),
+        (STATE, {**NODES, "pg2": Node(), "pg3": Node()}, None, "no standby streams"),
+        (STATE, {**NODES, "pg1": replace(PRIMARY, position=64 << 20)}, None, "63 MB behind"),
+    ],
+)
 def test_switchover_is_refused_with_the_reason(state, nodes, to, reason) -> None:
     with pytest.raises(RefusedError, match=reason):
         switchover.pick(state, nodes, to)
@@ -93,9 +121,19 @@ def test_switchover_goes_to_the_one_asked_for() -> None:
 
 def test_status_of_a_whole_database() -> None:
     found = status.report(STATE, NODES, [])
-    assert (found.severity, found.problems, found.data["primary"], found.data["quorum_commit"]) == (status.OK, [], "pg1", True)
+    assert (found.severity, found.problems, found.data["primary"], found.data["quorum_commit"]) == (
+        status.OK,
+        [],
+        "pg1",
+        True,
+    )
     assert found.data["nodes"][1] == {
-        "name": "pg2", "role": "standby", "streaming": True, "fenced": False, "lag_bytes": 100, "restart_pending": False,
+        "name": "pg2",
+        "role": "standby",
+        "streaming": True,
+        "fenced": False,
+        "lag_bytes": 100,
+        "restart_pending": False,
     }
     assert "pg2" in status.human(found)
 
@@ -116,8 +154,11 @@ def test_status_without_a_primary_is_critical() -> None:
 def test_metrics() -> None:
     text = metrics.render(STATE.fencing("pg3", "x"), NODES, ["pg2"])
     for line in (
-        'luckygas_database_leads{instance_name="pg1"} 1', 'luckygas_database_fenced{instance_name="pg3"} 1', "luckygas_database_quorum_commit 1",
-        'luckygas_database_lag_bytes{instance_name="pg2"} 100', 'luckygas_database_restart_pending{instance_name="pg2"} 1',
+        'luckygas_database_leads{instance_name="pg1"} 1',
+        'luckygas_database_fenced{instance_name="pg3"} 1',
+        "luckygas_database_quorum_commit 1",
+        'luckygas_database_lag_bytes{instance_name="pg2"} 100',
+        'luckygas_database_restart_pending{instance_name="pg2"} 1',
         'luckygas_database_phase{phase="stable"} 1',
     ):
         assert line in text.splitlines()
@@ -134,4 +175,6 @@ def test_the_program_needs_only_the_standard_library() -> None:
     package = Path(metrics.__file__).parent
     for file in package.glob("*.py"):
         for line in file.read_text().splitlines():
-            assert not line.startswith(("import psycopg", "import click", "from psycopg", "from click", "import yaml")), file
+            assert not line.startswith(
+                ("import psycopg", "import click", "from psycopg", "from click", "import yaml")
+            ), file

@@ -141,7 +141,9 @@ def machine() -> Machine:
     password = (Path(os.environ["LUCKYGAS_SECRETS"]) / "database_password").read_text().split()[0]
     machine = Machine(os.environ["LUCKYGAS_CONTAINER"], password)
     machine.wait_until_whole()
-    machine.sql(machine.primary(), "CREATE TABLE IF NOT EXISTS chaos (id text PRIMARY KEY, at timestamptz DEFAULT now())")
+    machine.sql(
+        machine.primary(), "CREATE TABLE IF NOT EXISTS chaos (id text PRIMARY KEY, at timestamptz DEFAULT now())"
+    )
     machine.sql(machine.primary(), "GRANT INSERT, SELECT ON chaos TO luckygas_app; TRUNCATE chaos")
     return machine
 

@@ -5,8 +5,6 @@
 A line for each write: began, ended (seconds since the epoch), id, port of the instance that took it or 0, error.
 """
 
-from __future__ import annotations
-
 import itertools
 import os
 import sys

@@ -1,13 +1,13 @@
 """The converged appliance under test, reached as an operator would: by commands on it."""
 
-from __future__ import annotations
-
+import itertools
 import json
 import subprocess
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Self
 
 HERE = Path(__file__).parent
 
@@ -30,11 +30,17 @@ class Machine:
     name: str
     password: str
 
-    def run(self, command: str, *, check: bool = True, timeout: float = 120, environment: dict[str, str] | None = None) -> str:
+    def run(
+        self, command: str, *, check: bool = True, timeout: float = 120, environment: dict[str, str] | None = None
+    ) -> str:
         """Run a shell command in the machine and return what it printed."""
         extra = [word for key, value in (environment or {}).items() for word in ("--env", f"{key}={value}")]
         done = subprocess.run(
-            ["podman", "exec", *extra, self.name, "sh", "-c", command], capture_output=True, text=True, timeout=timeout, check=False,
+            ["podman", "exec", *extra, self.name, "sh", "-c", command],
+            capture_output=True,
+            text=True,
+            timeout=timeout,
+            check=False,
         )
         assert not check or done.returncode == 0, f"{command}: {done.returncode}\n{done.stdout}{done.stderr}"
         return done.stdout.strip()
@@ -54,7 +60,8 @@ class Machine:
 
     def sql(self, instance: str, statement: str, database: str = "luckygas", **options) -> str:
         """Run SQL on an instance, past the pool."""
-        command = f"psql -XAtq -v ON_ERROR_STOP=1 -h /run/postgresql -p {self.port(instance)} -U postgres -d {database} -c \"{statement}\""
+        where = f"-h /run/postgresql -p {self.port(instance)} -U postgres -d {database}"
+        command = f'psql -XAtq -v ON_ERROR_STOP=1 {where} -c "{statement}"'
         return self.run(command, **options)
 
     def wait(self, condition: Callable[[], object], why: str, timeout: float = 60) -> float:
@@ -70,13 +77,17 @@ class Machine:
         subprocess.run(["podman", "kill", self.name], check=True, stdout=subprocess.DEVNULL)
         subprocess.run(["podman", "wait", self.name], check=True, stdout=subprocess.DEVNULL)
         subprocess.run(["podman", "start", self.name], check=True, stdout=subprocess.DEVNULL)
-        self.wait(lambda: self.run("systemctl is-system-running", check=False) in ("running", "degraded"), "it has booted")
+        self.wait(
+            lambda: self.run("systemctl is-system-running", check=False) in ("running", "degraded"), "it has booted"
+        )
 
     def is_whole(self) -> bool:
         """Tell whether one leads, all others stream, and a write is acknowledged by two."""
         status = self.status()
         return bool(
-            status.get("primary") and status["quorum_commit"] and status["phase"] == "stable"
+            status.get("primary")
+            and status["quorum_commit"]
+            and status["phase"] == "stable"
             and all(node["streaming"] or node["role"] == "primary" for node in status["nodes"])
             and [node["role"] for node in status["nodes"]].count("primary") == 1
             and not any(node["fenced"] for node in status["nodes"])
@@ -96,30 +107,58 @@ class Load:
         self.log = f"/tmp/load-{time.monotonic_ns()}.log"
         self.writes: list[Write] = []
 
-    def __enter__(self) -> Load:
+    def __enter__(self) -> Self:
         """Begin, and wait for the first write."""
         with (HERE / "database_load.py").open() as script:
-            subprocess.run(["podman", "exec", "-i", self.machine.name, "sh", "-c", "cat > /tmp/database_load.py"], stdin=script, check=True)
+            subprocess.run(
+                ["podman", "exec", "-i", self.machine.name, "sh", "-c", "cat > /tmp/database_load.py"],
+                stdin=script,
+                check=True,
+            )
         subprocess.run(
-            ["podman", "exec", "--detach", "--env", f"PGPASSWORD={self.machine.password}", self.machine.name,
-             "python3", "/tmp/database_load.py", self.log, str(self.clients), str(self.period)], check=True, stdout=subprocess.DEVNULL,
+            [
+                "podman",
+                "exec",
+                "--detach",
+                "--env",
+                f"PGPASSWORD={self.machine.password}",
+                self.machine.name,
+                "python3",
+                "/tmp/database_load.py",
+                self.log,
+                str(self.clients),
+                str(self.period),
+            ],
+            check=True,
+            stdout=subprocess.DEVNULL,
         )
-        self.machine.wait(lambda: self.acknowledged(), "the load writes", 20)
+        self.machine.wait(self.acknowledged, "the load writes", 20)
         return self
 
     def __exit__(self, *_: object) -> None:
         """Stop, and read what was noted."""
-        self.machine.run(f"touch {self.log.removesuffix('.log')}.stop; while pgrep -f [d]atabase_load.py.{self.log} >/dev/null; do sleep 0.1; done")
+        self.machine.run(
+            f"touch {self.log.removesuffix('.log')}.stop;"
+            f" while pgrep -f [d]atabase_load.py.{self.log} >/dev/null; do sleep 0.1; done"
+        )
         self.writes = self.read()
 
     def read(self) -> list[Write]:
         """Return all writes that have ended."""
-        rows = [line.split("\t") for line in self.machine.run(f"cat {self.log}").splitlines()]
-        return [Write(float(row[0]), float(row[1]), row[2], int(row[3]), row[4] if len(row) > 4 else "") for row in rows if len(row) >= 4]
+        rows = [line.split("\t") for line in self.machine.run(f"cat {self.log}", check=False).splitlines()]
+        return [
+            Write(float(row[0]), float(row[1]), row[2], int(row[3]), row[4] if len(row) > 4 else "")
+            for row in rows
+            if len(row) >= 4
+        ]
 
     def acknowledged(self) -> list[Write]:
         """Return the writes that were acknowledged."""
         return [write for write in self.read() if write.port]
+
+    def went_elsewhere(self, at: float, port: int) -> bool:
+        """Tell whether a write that began after `at` was acknowledged by another instance than that at `port`."""
+        return any(write.began > at and write.port != port for write in self.acknowledged())
 
     def failed(self) -> list[Write]:
         """Return the writes that ended in an error."""
@@ -132,9 +171,11 @@ class Load:
 
     def outage(self, fault: float, old_port: int) -> float:
         """Return the seconds from a fault to the first write that another instance acknowledged."""
-        return min(write.ended for write in self.writes if write.port not in (0, old_port) and write.ended > fault) - fault
+        return (
+            min(write.ended for write in self.writes if write.port not in (0, old_port) and write.ended > fault) - fault
+        )
 
     def longest_pause(self) -> float:
         """Return the longest time in which no write of all clients ended well."""
         ends = sorted(write.ended for write in self.writes if write.port)
-        return max(later - earlier for earlier, later in zip(ends, ends[1:], strict=False))
+        return max(later - earlier for earlier, later in itertools.pairwise(ends))

@@ -1,18 +1,16 @@
 """The database under fault: one primary at all times, no acknowledged write lost, and how long clients wait."""
 
-from __future__ import annotations
-
 import os
 import statistics
+from dataclasses import dataclass
+from functools import partial
 
 import pytest
 from machine import Load, Machine
 
-pytestmark = pytest.mark.system
 # Rounds of each fault; CI runs fewer than a release does.
 KILLS = int(os.environ.get("LUCKYGAS_KILLS", "20"))
 ROUNDS = int(os.environ.get("LUCKYGAS_ROUNDS", "5"))
-SWITCHOVERS = int(os.environ.get("LUCKYGAS_SWITCHOVERS", "10"))
 FIGURES: list[str] = []
 
 
@@ -20,7 +18,16 @@ FIGURES: list[str] = []
 def figures():
     """Print what was measured, as a table, when all is done."""
     yield
-    print("\n" + "\n".join(["| fault | rounds | median s | worst s | acknowledged | lost | failed |", "|---|---|---|---|---|---|---|", *FIGURES]))
+    print(
+        "\n"
+        + "\n".join(
+            [
+                "| fault | rounds | median s | worst s | acknowledged | lost | failed |",
+                "|---|---|---|---|---|---|---|",
+                *FIGURES,
+            ]
+        )
+    )
 
 
 def note(fault: str, times: list[float], loads: list[Load]) -> None:
@@ -28,9 +35,8 @@ def note(fault: str, times: list[float], loads: list[Load]) -> None:
     acknowledged = sum(1 for load in loads for write in load.writes if write.port)
     lost = sum(len(load.lost()) for load in loads)
     failed = sum(len(load.failed()) for load in loads)
-    FIGURES.append(
-        f"| {fault} | {len(times)} | {statistics.median(times):.2f} | {max(times):.2f} | {acknowledged} | {lost} | {failed} |",
-    )
+    middle, worst = statistics.median(times), max(times)
+    FIGURES.append(f"| {fault} | {len(times)} | {middle:.2f} | {worst:.2f} | {acknowledged} | {lost} | {failed} |")
 
 
 def fault(machine: Machine, command: str) -> float:
@@ -38,19 +44,24 @@ def fault(machine: Machine, command: str) -> float:
     return float(machine.run(f"date +%s.%N; {command}").splitlines()[0])
 
 
-def rounds(machine: Machine, command: str, count: int, clients: int = 4, period: float = 0.05, after: str = "") -> tuple[list[float], list[Load]]:
+@dataclass(frozen=True)
+class Clients:
+    """How many write, and how often."""
+
+    number: int = 4
+    period: float = 0.05
+
+
+def rounds(machine: Machine, command: str, count: int, clients: Clients = Clients()) -> tuple[list[float], list[Load]]:
     """Harm the primary, `count` times; each time wait until all is whole again."""
     times, loads = [], []
     for _ in range(count):
         machine.wait_until_whole()
         old = machine.primary()
         port = machine.port(old)
-        data = f"/var/lib/postgresql/17/{old}"
-        with Load(machine, clients, period) as load:
-            at = fault(machine, command.format(data=data, instance=old))
-            machine.wait(lambda at=at, port=port, load=load: any(write.began > at and write.port not in (0, port) for write in load.acknowledged()), "another one takes writes", 40)
-            if after:
-                machine.run(after.format(data=data, instance=old), check=False)
+        with Load(machine, clients.number, clients.period) as load:
+            at = fault(machine, command.format(data=f"/var/lib/postgresql/17/{old}"))
+            machine.wait(partial(load.went_elsewhere, at, port), "another one takes writes", 40)
             machine.wait_until_whole()
         assert machine.primary() != old
         assert not load.lost()
@@ -61,7 +72,7 @@ def rounds(machine: Machine, command: str, count: int, clients: int = 4, period:
 
 KILL = "kill -9 $(head -1 {data}/postmaster.pid)"
 FREEZE_ONE = "kill -STOP $(head -1 {data}/postmaster.pid)"
-FREEZE_ALL = "for p in /proc/[0-9]*; do [ \"$(readlink $p/cwd)\" = {data} ] && kill -STOP ${{p#/proc/}}; done; true"
+FREEZE_ALL = 'for p in /proc/[0-9]*; do [ "$(readlink $p/cwd)" = {data} ] && kill -STOP ${{p#/proc/}}; done; true'
 
 
 def test_killed_primary(machine: Machine) -> None:
@@ -74,7 +85,7 @@ def test_killed_primary(machine: Machine) -> None:
 
 def test_killed_primary_under_heavy_load(machine: Machine) -> None:
     """The same with twelve clients that never rest."""
-    times, loads = rounds(machine, KILL, ROUNDS, clients=12, period=0)
+    times, loads = rounds(machine, KILL, ROUNDS, Clients(12, 0))
     note("kill -9 of the postmaster, 12 heavy clients", times, loads)
     assert max(times) <= 2.5
 

@@ -1,14 +1,11 @@
 """Planned work on the database under load: no statement fails."""
 
-from __future__ import annotations
-
 import os
 import statistics
 
 import pytest
 from machine import Load, Machine
 
-pytestmark = pytest.mark.system
 SWITCHOVERS = int(os.environ.get("LUCKYGAS_SWITCHOVERS", "10"))
 
 
@@ -26,20 +23,25 @@ def test_switchover(machine: Machine, clients: int, period: float) -> None:
         pauses.append(load.longest_pause())
         failed += len(load.failed())
         acknowledged += sum(1 for write in load.writes if write.port)
-    print(f"\n| switchover, {clients} clients | {len(pauses)} | pause median {statistics.median(pauses):.2f} | worst {max(pauses):.2f} | {acknowledged} | failed {failed} |")
+    middle, worst = statistics.median(pauses), max(pauses)
+    print(
+        f"\n| switchover, {clients} clients | {len(pauses)} rounds | pause median {middle:.2f} s | worst {worst:.2f} s"
+        f" | acknowledged {acknowledged} | failed {failed} |"
+    )
     assert failed == 0
     assert max(pauses) <= (0.5 if period else 1.0)
 
 
 def test_upgrade_of_the_packages(machine: Machine) -> None:
     """Reinstalling runs the same scripts as an upgrade does."""
-    before = machine.run("pgrep -x postgres -u postgres | sort | head -200 | md5sum; cat /run/postgresql/17-*.pid")
+    before = machine.run("cat /run/postgresql/17-*.pid")
     with Load(machine, 4, 0.05) as load:
         machine.run(
-            "DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --reinstall postgresql-17 postgresql-common pgbouncer postgresql-17-repmgr 2>&1",
+            "DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --reinstall"
+            " postgresql-17 postgresql-common pgbouncer postgresql-17-repmgr 2>&1",
             timeout=300,
         )
-    assert machine.run("cat /run/postgresql/17-*.pid") == "\n".join(before.splitlines()[1:])
+    assert machine.run("cat /run/postgresql/17-*.pid") == before
     assert not load.failed()
     assert not load.lost()
     assert [node["restart_pending"] for node in machine.status()["nodes"]] == [True, True, True]
@@ -61,7 +63,10 @@ def test_a_long_transaction_is_respected(machine: Machine) -> None:
     machine.wait_until_whole()
     leader = machine.primary()
     port = machine.port(leader)
-    machine.run(f"psql -h /run/postgresql -p {port} -U postgres -c 'BEGIN; SELECT pg_sleep(6)' luckygas >/dev/null 2>&1 & sleep 3; true")
+    machine.run(
+        f"psql -h /run/postgresql -p {port} -U postgres -c 'BEGIN; SELECT pg_sleep(6)' luckygas >/dev/null 2>&1 &"
+        " sleep 3; true"  # what is refused is a transaction older than two seconds
+    )
     refused = machine.run("luckygas db switchover; echo exit $?")
     assert "a transaction of postgres" in refused
     assert refused.endswith("exit 1")

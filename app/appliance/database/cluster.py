@@ -1,7 +1,5 @@
 """The real world behind the state machine: looks at the three instances, and carries out its actions."""
 
-from __future__ import annotations
-
 import time
 from collections.abc import Container
 from concurrent.futures import ThreadPoolExecutor
@@ -30,6 +28,7 @@ class Cluster:
 
     def look(self, fenced: Container[str] = ()) -> dict[str, Node]:
         """Ask all instances at once how they are; of the fenced ones, only whether they are there."""
+
         def at(name: str) -> Node:
             return Node(processes=bool(processes.of(self.instances[name]))) if name in fenced else self.look_at(name)
 
@@ -77,7 +76,12 @@ class Cluster:
         behind = 10.0
         bytes_behind = 16 << 20
         return [
-            name for name, node in nodes.items()
-            if name != primary and node.answers and not node.primary and node.streams and node.upstream == primary
+            name
+            for name, node in nodes.items()
+            if name != primary
+            and node.answers
+            and not node.primary
+            and node.streams
+            and node.upstream == primary
             and (node.replay_seconds <= behind or nodes[primary].position - node.position <= bytes_behind)
         ]

@@ -1,12 +1,21 @@
 """`luckygas db ...`: the verbs of the database. Exit codes: 0 good, 1 warning or refused, 2 critical."""
 
-from __future__ import annotations
-
 import argparse
 import json
 from collections.abc import Callable
 
-from appliance.database import engine, guard, pool, processes, registry, rejoin, restarts, status, supervisor, switchover
+from appliance.database import (
+    engine,
+    guard,
+    pool,
+    processes,
+    registry,
+    rejoin,
+    restarts,
+    status,
+    supervisor,
+    switchover,
+)
 from appliance.database.cluster import Cluster
 from appliance.database.postgres import QueryError
 from appliance.database.processes import UnkillableError
@@ -17,28 +26,37 @@ from appliance.database.system import log
 REFUSALS = (BusyError, engine.RefusedError, NoStateError, QueryError, UnkillableError)
 
 
-def add(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+def add(verbs: argparse._SubParsersAction) -> None:
     """Add the verbs to the command line."""
     database = verbs.add_parser("db", help="the database: who leads, and having another one lead")
     each = database.add_subparsers(required=True, metavar="VERB")
 
-    def verb(name: str, function: Callable[[argparse.Namespace, Store, Cluster], int], text: str) -> argparse.ArgumentParser:
+    def verb(
+        name: str, function: Callable[[argparse.Namespace, Store, Cluster], int], text: str
+    ) -> argparse.ArgumentParser:
         parser = each.add_parser(name, help=text, description=text)
         parser.add_argument("--json", action="store_true", help="answer in JSON")
         parser.set_defaults(run=run, function=function)
         return parser
 
     verb("status", show, "show who leads, who streams, and what is wrong")
-    verb("switchover", change, "have another instance lead; no statement fails").add_argument("--to", metavar="INSTANCE")
+    verb("switchover", change, "have another instance lead; no statement fails").add_argument(
+        "--to", metavar="INSTANCE"
+    )
     verb("rejoin", join, "make fenced instances copies of the primary again").add_argument("instance", nargs="?")
     verb("rolling-restart", roll, "restart every instance; no statement fails").add_argument(
-        "--if-pending", action="store_true", help="only those with replaced binaries or old settings")
+        "--if-pending", action="store_true", help="only those with replaced binaries or old settings"
+    )
     verb("reconcile", reconcile, "finish what was interrupted")
     verb("pools", pools, "write the pool's entries from what is true now")
     failover = verb("failover", fail, "replace a primary that does not answer")
-    failover.add_argument("--accept-loss", action="store_true", help="also when acknowledged writes may lie on it alone")
+    failover.add_argument(
+        "--accept-loss", action="store_true", help="also when acknowledged writes may lie on it alone"
+    )
     verb("promote", promote, "repmgrd's promote command: fail over, if need be").add_argument("instance")
-    verb("guard", ask_guard, "asked by systemd before each start").add_argument("instance", help="as in postgresql@INSTANCE")
+    verb("guard", ask_guard, "asked by systemd before each start").add_argument(
+        "instance", help="as in postgresql@INSTANCE"
+    )
     verb("supervisor", supervise, "watch the primary, for ever (run by systemd)")
     init = verb("init", initialise, "write the first state")
     init.add_argument("instance")
@@ -89,7 +107,9 @@ def join(arguments: argparse.Namespace, store: Store, cluster: Cluster) -> int:
     if arguments.instance and arguments.instance not in cluster.instances:
         message = f"there is no instance {arguments.instance}; there are {', '.join(cluster.instances)}"
         raise engine.RefusedError(message)
-    names = [arguments.instance] if arguments.instance else [name for name in cluster.instances if name != state.primary]
+    names = (
+        [arguments.instance] if arguments.instance else [name for name in cluster.instances if name != state.primary]
+    )
     done = {name: rejoin.rejoin(store, cluster, name) for name in names}
     answer(arguments, {"rejoined": done}, "\n".join(f"{name}: {how}" for name, how in done.items()))
     return status.OK
@@ -127,18 +147,27 @@ def fail(arguments: argparse.Namespace, store: Store, cluster: Cluster) -> int:
 
 def promote(arguments: argparse.Namespace, store: Store, cluster: Cluster) -> int:
     """Let repmgrd begin a failover. Which standby leads is decided by what each holds, so it may be another one."""
-    code = replace_primary(arguments, store, cluster, f"repmgrd on {arguments.instance} found it lost", accept_loss=False)
+    code = replace_primary(
+        arguments, store, cluster, f"repmgrd on {arguments.instance} found it lost", accept_loss=False
+    )
     return code if store.load().primary == arguments.instance else status.WARNING
 
 
-def replace_primary(arguments: argparse.Namespace, store: Store, cluster: Cluster, why: str, *, accept_loss: bool) -> int:
+def replace_primary(
+    arguments: argparse.Namespace, store: Store, cluster: Cluster, why: str, *, accept_loss: bool
+) -> int:
     """Fail over from the present primary."""
     suspect = store.load().primary
     state = engine.fail_over(store, cluster, suspect, why, accept_loss=accept_loss)
     if state.primary == suspect:
-        message = f"{suspect} answers and goes on leading" if cluster.look_at(suspect).primary else (
-            f"commits did not wait for a standby, so {suspect} alone has every acknowledged write: it was started again."
-            " If its data is lost: luckygas db failover --accept-loss"
+        message = (
+            f"{suspect} answers and goes on leading"
+            if cluster.look_at(suspect).primary
+            else (
+                f"commits did not wait for a standby, so {suspect} alone has every acknowledged write: "
+                f"it was started again."
+                " If its data is lost: luckygas db failover --accept-loss"
+            )
         )
         raise engine.RefusedError(message)
     registry.record(cluster.settings, state)
@@ -167,7 +196,9 @@ def initialise(arguments: argparse.Namespace, store: Store, cluster: Cluster) ->
             message = f"{store.file} exists; what it says is changed by the other verbs"
             raise engine.RefusedError(message)
         others = [name for name in cluster.instances if name != arguments.instance]
-        state = store.save(State(primary=arguments.instance, fenced=dict.fromkeys(others, "not yet copied from the primary")))
+        state = store.save(
+            State(primary=arguments.instance, fenced=dict.fromkeys(others, "not yet copied from the primary"))
+        )
         for name in others:
             processes.fence(cluster.instances[name])
     return told(arguments, state, f"{state.primary} leads.")

@@ -1,7 +1,5 @@
 """Carries the state machine's answers out, with the lock held, until it has no more. Knows no PostgreSQL."""
 
-from __future__ import annotations
-
 from collections.abc import Container
 from typing import Protocol
 
@@ -37,7 +35,10 @@ def advance(store: Store, world: World) -> State:
     if state.phase != STABLE:
         world.hold_clients()
     while actions := machine.next_actions(
-        state, world.look(state.fenced), impatient=world.now() - max(state.since, began) > PATIENCE_SECONDS, now=world.now(),
+        state,
+        world.look(state.fenced),
+        impatient=world.now() - max(state.since, began) > PATIENCE_SECONDS,
+        now=world.now(),
     ):
         for action in actions:
             carry_out(store, world, action)
@@ -52,7 +53,10 @@ def carry_out(store: Store, world: World, action: Action) -> None:
     """Carry out one action."""
     match action:
         case Save(state):
-            log(f"state: phase {state.phase}, primary {state.primary}, candidate {state.candidate}, epoch {state.epoch}, fenced {list(state.fenced)}")
+            log(
+                f"state: phase {state.phase}, primary {state.primary}, candidate {state.candidate}, "
+                f"epoch {state.epoch}, fenced {list(state.fenced)}"
+            )
             store.save(state)
         case Wait():
             world.wait()
@@ -62,10 +66,16 @@ def carry_out(store: Store, world: World, action: Action) -> None:
             world.perform(action)
 
 
-def fail_over(
-    store: Store, world: World, suspect: str, why: str, *, accept_loss: bool = False, although_it_answers: bool = False,
+def fail_over(  # noqa: PLR0913 - two switches, each said by name
+    store: Store,
+    world: World,
+    suspect: str,
+    why: str,
+    *,
+    accept_loss: bool = False,
+    although_it_answers: bool = False,
 ) -> State:
-    """Replace a primary that is held to be lost. Does nothing when somebody else was faster, or when it answers after all."""
+    """Replace a primary that is held to be lost; nothing happens when somebody was faster, or when it answers."""
     with store.lock():
         state = store.load()
         if state.primary == suspect:

@@ -1,7 +1,5 @@
 """Asked by systemd before every start of an instance, whoever wants it: boot, package upgrade, a human."""
 
-from __future__ import annotations
-
 from appliance.database.machine import may_start
 from appliance.database.settings import VERSION, Settings
 from appliance.database.state import NoStateError, Store

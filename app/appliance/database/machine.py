@@ -4,8 +4,6 @@ Nothing here touches the machine, so that tests/appliance can try every order of
 Every answer may be carried out twice: whoever carries it out looks again afterwards and asks again.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
@@ -91,7 +89,7 @@ Action = Save | Kill | Start | Attach | Promote | Repoint | Wait | Stuck
 
 
 def next_actions(state: State, nodes: Nodes, *, impatient: bool = False, now: float = 0.0) -> list[Action]:
-    """Return the next steps towards `stable`; empty when there. `impatient`: this phase has lasted too long to wait on."""
+    """Return the next steps towards `stable`; empty when there. `impatient`: this phase has lasted too long."""
     if state.phase == SWITCHOVER:
         return call_off(state, nodes, impatient=impatient, now=now)
     if state.phase != FAILOVER:
@@ -105,13 +103,14 @@ def next_actions(state: State, nodes: Nodes, *, impatient: bool = False, now: fl
 
 
 def choose(state: State, nodes: Nodes, *, impatient: bool, now: float) -> list[Action]:
-    """The old primary is dead: of those that may follow it, take the one that holds most of what it wrote."""
+    """Take, now that the old primary is dead, the one that holds most of what it wrote."""
     eligible = {name: node for name, node in nodes.items() if name not in state.fenced}
     rogues = [name for name, node in eligible.items() if node.primary]
     if rogues:
         return [Save(state.fencing(rogues[0], "it was promoted behind the appliance's back"))]
     final = {
-        name: node for name, node in eligible.items()
+        name: node
+        for name, node in eligible.items()
         if node.answers and node.settled and not (node.streams and node.upstream in state.fenced)
     }
     missing = [name for name in eligible if name not in final]
@@ -128,7 +127,7 @@ def choose(state: State, nodes: Nodes, *, impatient: bool, now: float) -> list[A
 
 
 def enthrone(state: State, candidate: str, nodes: Nodes, *, impatient: bool, now: float) -> list[Action]:
-    """Bring the chosen one to lead: others attached first, so that they cross over with it and its first commit finds one."""
+    """Bring the chosen one to lead; others are attached first, so that its first commit finds a standby."""
     node = nodes[candidate]
     if not node.answers:
         if impatient:
@@ -137,17 +136,20 @@ def enthrone(state: State, candidate: str, nodes: Nodes, *, impatient: bool, now
         return [*revive(candidate, nodes), Wait(f"{candidate} was chosen to lead and does not answer yet")]
     if node.primary:
         # What it inherited may be on no other instance yet, so quorum commit has to be confirmed anew.
-        done = replace(state, primary=candidate, epoch=state.epoch + 1, phase=STABLE, candidate=None, preferred=None, quorum=False)
+        done = replace(
+            state, primary=candidate, epoch=state.epoch + 1, phase=STABLE, candidate=None, preferred=None, quorum=False
+        )
         return [Repoint(candidate), Save(done)]
     followers = [
-        Attach(name, candidate) for name, other in nodes.items()
+        Attach(name, candidate)
+        for name, other in nodes.items()
         if name != candidate and name not in state.fenced and other.answers and other.upstream != candidate
     ]
     return [*followers, Promote(candidate)]
 
 
 def call_off(state: State, nodes: Nodes, *, impatient: bool, now: float) -> list[Action]:
-    """A planned change was broken off before its point of no return: the primary goes on, or else it has failed."""
+    """Let the primary go on, or fail, when a planned change was broken off before its point of no return."""
     if nodes[state.primary].primary:
         return [Repoint(state.primary), Save(replace(state, phase=STABLE, candidate=None))]
     if impatient:
@@ -161,7 +163,7 @@ def revive(name: str, nodes: Nodes) -> list[Action]:
 
 
 def depose(state: State, why: str, now: float, *, preferred: str | None = None) -> State:
-    """Return the state from which the primary never leads again as it is. Who follows is chosen once it is dead for sure."""
+    """Return the state from which the primary never leads again as it is; who follows is chosen once it is dead."""
     deposed = replace(state, phase=FAILOVER, candidate=None, preferred=preferred, since=now, reason=why)
     return deposed.fencing(state.primary, why)
 
@@ -179,7 +181,10 @@ def lost(state: State, nodes: Nodes, why: str, *, now: float, accept_loss: bool 
 def may_start(state: State, node: str, *, standby: bool) -> str | None:
     """Return why an instance must not be started, None if it may. `standby`: its data directory says that it is one."""
     if node in state.fenced:
-        return f"{node} is fenced ({state.fenced[node]}). It comes back by itself; to see to it now: luckygas db rejoin {node}"
+        return (
+            f"{node} is fenced ({state.fenced[node]}). It comes back by itself; "
+            f"to see to it now: luckygas db rejoin {node}"
+        )
     if standby:
         return None
     if state.phase == FAILOVER:
@@ -188,4 +193,7 @@ def may_start(state: State, node: str, *, standby: bool) -> str | None:
         leader, role = state.primary, "leads"
     if node == leader:
         return None
-    return f"{node} would start as a second primary: {leader or 'another instance'} {role}. Make it a copy again: luckygas db rejoin {node}"
+    return (
+        f"{node} would start as a second primary: {leader or 'another instance'} {role}. "
+        f"Make it a copy again: luckygas db rejoin {node}"
+    )

@@ -1,7 +1,5 @@
 """What the node exporter reads from a file: who leads, who streams, who waits for a restart."""
 
-from __future__ import annotations
-
 import contextlib
 
 from appliance.database import restarts
@@ -34,8 +32,11 @@ def render(state: State, nodes: Nodes, pending: list[str]) -> str:
     for name, node in nodes.items():
         label = f'{{instance_name="{name}"}}'
         for metric, value in {
-            "leads": name == state.primary and node.primary, "up": node.answers, "streams": node.streams,
-            "fenced": name in state.fenced, "restart_pending": name in pending,
+            "leads": name == state.primary and node.primary,
+            "up": node.answers,
+            "streams": node.streams,
+            "fenced": name in state.fenced,
+            "restart_pending": name in pending,
         }.items():
             samples.setdefault(f"luckygas_database_{metric}", []).append((label, value))
         if node.answers and leader.primary and name != state.primary:
@@ -44,7 +45,10 @@ def render(state: State, nodes: Nodes, pending: list[str]) -> str:
     lines = []
     for metric, values in samples.items():
         lines += [f"# HELP {metric} {HELP[metric]}", f"# TYPE {metric} gauge"]
-        lines += [f"{metric}{label} {value:g}" if isinstance(value, float) else f"{metric}{label} {int(value)}" for label, value in values]
+        lines += [
+            f"{metric}{label} {value:g}" if isinstance(value, float) else f"{metric}{label} {int(value)}"
+            for label, value in values
+        ]
     return "\n".join(lines) + "\n"
 
 

@@ -1,7 +1,5 @@
 """pgBouncer's entries: NAME follows the primary, NAME_ro spreads over the standbys. Nobody else writes their file."""
 
-from __future__ import annotations
-
 import subprocess
 from collections.abc import Iterable
 from pathlib import Path
@@ -28,22 +26,42 @@ def render(settings: Settings, primary: str, readers: Iterable[str]) -> str:
 
 def admin(settings: Settings, *commands: str, timeout: float = 3.0) -> subprocess.CompletedProcess[str]:
     """Speak to pgBouncer's console. It trusts its own system user, and nobody else."""
-    return psql(settings.pool_port, *commands, timeout=timeout, user="pgbouncer", database="pgbouncer", run_as="postgres")
+    return psql(
+        settings.pool_port, *commands, timeout=timeout, user="pgbouncer", database="pgbouncer", run_as="postgres"
+    )
 
 
 def hold(settings: Settings) -> None:
     """Let clients wait instead of fail, without waiting for those that are inside a transaction."""
     for database in settings.databases:
-        command = [BIN / "psql", "-XAtqw", "-h", SOCKETS, "-p", str(settings.pool_port), "-U", "pgbouncer", "-d", "pgbouncer"]
+        command = [
+            BIN / "psql",
+            "-XAtqw",
+            "-h",
+            SOCKETS,
+            "-p",
+            str(settings.pool_port),
+            "-U",
+            "pgbouncer",
+            "-d",
+            "pgbouncer",
+        ]
         subprocess.Popen(  # noqa: S603 - constants
-            [str(word) for word in command] + ["-c", f"PAUSE {database}"], env=ENVIRONMENT, cwd="/",
-            stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, **identity("postgres"),
+            [str(word) for word in command] + ["-c", f"PAUSE {database}"],
+            env=ENVIRONMENT,
+            cwd="/",
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            **identity("postgres"),
         )
 
 
 def pause(settings: Settings, patience: float) -> bool:
     """Let clients wait; True when every transaction that was under way has ended."""
-    return all(admin(settings, f"PAUSE {database}", timeout=patience).returncode == 0 for database in settings.databases)
+    return all(
+        admin(settings, f"PAUSE {database}", timeout=patience).returncode == 0 for database in settings.databases
+    )
 
 
 def resume(settings: Settings) -> None:
@@ -61,7 +79,9 @@ def point(settings: Settings, primary: str, readers: Iterable[str]) -> bool:
         return False
     write_file(settings.pool_file, content, mode=0o640, owner="postgres")
     result = admin(settings, "RELOAD")
-    told = "told to the pool" if result.returncode == 0 else f"written, the pool does not answer ({result.stderr.strip()})"
+    told = (
+        "told to the pool" if result.returncode == 0 else f"written, the pool does not answer ({result.stderr.strip()})"
+    )
     log(f"writes go to {primary}, reads to {', '.join(sorted(readers)) or primary}: {told}")
     return True
 

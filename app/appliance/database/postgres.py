@@ -1,7 +1,5 @@
 """Asking and telling one PostgreSQL instance, by psql over its unix socket."""
 
-from __future__ import annotations
-
 import subprocess
 import time
 
@@ -15,7 +13,8 @@ REPLICATION_USER = "replicator"
 
 LOOK = """
 SELECT pg_is_in_recovery(),
-  CASE WHEN pg_is_in_recovery() THEN greatest(coalesce(pg_last_wal_receive_lsn(), '0/0'), coalesce(pg_last_wal_replay_lsn(), '0/0'))
+  CASE WHEN pg_is_in_recovery() THEN
+         greatest(coalesce(pg_last_wal_receive_lsn(), '0/0'), coalesce(pg_last_wal_replay_lsn(), '0/0'))
        ELSE pg_current_wal_lsn() END - '0/0'::pg_lsn,
   pg_last_wal_receive_lsn() IS NOT NULL OR EXISTS (SELECT FROM pg_stat_activity
     WHERE backend_type = 'startup' AND wait_event IN ('RecoveryWalStream', 'RecoveryRetrieveRetryInterval')),
@@ -30,10 +29,31 @@ class QueryError(Exception):
     """An instance refused a statement or did not answer."""
 
 
-def psql(port: int, *statements: str, timeout: float, user: str = "postgres", database: str = "postgres",
-         run_as: str | None = None) -> subprocess.CompletedProcess[str]:
+def psql(
+    port: int,
+    *statements: str,
+    timeout: float,
+    user: str = "postgres",
+    database: str = "postgres",
+    run_as: str | None = None,
+) -> subprocess.CompletedProcess[str]:
     """Run statements, each in a transaction of its own."""
-    command = [PSQL, "-XAtqw", "-F", "|", "-v", "ON_ERROR_STOP=1", "-h", SOCKETS, "-p", str(port), "-U", user, "-d", database]
+    command = [
+        PSQL,
+        "-XAtqw",
+        "-F",
+        "|",
+        "-v",
+        "ON_ERROR_STOP=1",
+        "-h",
+        SOCKETS,
+        "-p",
+        str(port),
+        "-U",
+        user,
+        "-d",
+        database,
+    ]
     for statement in statements:
         command += ["-c", statement]
     return run(command, timeout=timeout, user=run_as)
@@ -60,14 +80,23 @@ def look(settings: Settings, instance: Instance, *, processes: bool, timeout: fl
     ports = {str(one.port): one.name for one in settings.instances.values()}
     upstream = ports.get(told_port)
     return Node(
-        processes=True, answers=True, primary=recovery == "f", position=int(float(position)), settled=settled == "t",
-        upstream=upstream, streams=upstream is not None and ports.get(sender_port) == upstream, replay_seconds=float(age),
+        processes=True,
+        answers=True,
+        primary=recovery == "f",
+        position=int(float(position)),
+        settled=settled == "t",
+        upstream=upstream,
+        streams=upstream is not None and ports.get(sender_port) == upstream,
+        replay_seconds=float(age),
     )
 
 
 def upstream_settings(instance: Instance, upstream: Instance) -> dict[str, str]:
     """Return the two settings with which an instance streams from another one."""
-    conninfo = f"host={SOCKETS} port={upstream.port} user={REPLICATION_USER} application_name={instance.name} connect_timeout=2"
+    conninfo = (
+        f"host={SOCKETS} port={upstream.port} user={REPLICATION_USER} "
+        f"application_name={instance.name} connect_timeout=2"
+    )
     return {"primary_conninfo": conninfo, "primary_slot_name": instance.slot}
 
 
@@ -76,7 +105,8 @@ def ensure_slot(upstream: Instance, instance: Instance) -> None:
     name = instance.slot
     query(
         upstream,
-        f"SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots WHERE slot_name = '{name}' AND wal_status = 'lost' AND NOT active",
+        f"SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots"
+        f" WHERE slot_name = '{name}' AND wal_status = 'lost' AND NOT active",
         f"SELECT pg_create_physical_replication_slot('{name}', true)"
         f" WHERE NOT EXISTS (SELECT FROM pg_replication_slots WHERE slot_name = '{name}')",
     )
@@ -99,14 +129,20 @@ def promote(instance: Instance, patience: float = 30.0) -> None:
     deadline = time.monotonic() + patience
     while psql(instance.port, "SELECT pg_is_in_recovery()", timeout=1.0).stdout.strip() != "f":
         if time.monotonic() > deadline:
-            message = f"{instance.name} did not leave recovery within {patience:g} s; see: journalctl -u {instance.unit}"
+            message = (
+                f"{instance.name} did not leave recovery within {patience:g} s; see: journalctl -u {instance.unit}"
+            )
             raise QueryError(message)
     log(f"{instance.name} takes writes")
 
 
 def drop_foreign_slots(instance: Instance) -> None:
     """On a standby: let go of the WAL that it kept for others while it led."""
-    query(instance, "SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots WHERE NOT active AND slot_name LIKE 'repmgr_slot_%'")
+    query(
+        instance,
+        "SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots"
+        " WHERE NOT active AND slot_name LIKE 'repmgr_slot_%'",
+    )
 
 
 def enforce_quorum(instance: Instance, *, on: bool) -> None:

@@ -1,6 +1,4 @@
-"""The processes of an instance, whoever started them: found by data directory and by control group, and ended for good."""
-
-from __future__ import annotations
+"""The processes of an instance, whoever started them: found by data directory and control group, ended for good."""
 
 import contextlib
 import os
@@ -28,7 +26,7 @@ def of(instance: Instance) -> set[int]:
     for process in Path("/proc").iterdir():
         if process.name.isdecimal():
             with contextlib.suppress(OSError):
-                where = os.readlink(process / "cwd")
+                where = str((process / "cwd").readlink())
                 if where in (data, f"{data} (deleted)"):
                     found.add(int(process.name))
     with contextlib.suppress(OSError):
@@ -40,7 +38,7 @@ def postmaster(instance: Instance) -> int | None:
     """Return the process id of the instance's server, if its data directory names a living one."""
     try:
         pid = int((instance.data / "postmaster.pid").read_text().split("\n", 1)[0])
-        return pid if os.readlink(f"/proc/{pid}/cwd") == str(instance.data) else None
+        return pid if Path(f"/proc/{pid}/cwd").readlink() == instance.data else None
     except (OSError, ValueError):
         return None
 
@@ -58,7 +56,8 @@ def kill(instance: Instance, patience: float = 10.0) -> None:
             stopped = True
         if time.monotonic() > deadline:
             message = (
-                f"{instance.name} still has the processes {sorted(pids)[:5]}: nothing was promoted. They hang in the kernel,"
+                f"{instance.name} still has the processes {sorted(pids)[:5]}: nothing was promoted. "
+                f"They hang in the kernel,"
                 " usually on a broken disk; when that cannot be mended, restart the machine"
             )
             raise UnkillableError(message)
@@ -67,7 +66,7 @@ def kill(instance: Instance, patience: float = 10.0) -> None:
 
 
 def fence(instance: Instance) -> None:
-    """Make the disk say, too, that this instance must not lead, then end it. A full disk must not keep us from the latter."""
+    """Make the disk say, too, that this instance must not lead, then end it, even when the disk is full."""
     with contextlib.suppress(OSError):
         write_file(instance.etc / "start.conf", "disabled\n", mode=0o644, owner="postgres")
     with contextlib.suppress(OSError):

@@ -3,8 +3,6 @@
 The order makes the state honest: it says "on" only while PostgreSQL enforces it and a standby holds everything.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass, replace
 
 from appliance.database import postgres
@@ -45,7 +43,9 @@ class Memory:
 def ask(settings: Settings, primary: str) -> View:
     """Ask the primary how it sees its standbys."""
     enforced, written, streaming, confirmed = postgres.query(
-        settings.instances[primary], ASK % ",".join(settings.instances), timeout=1.0,
+        settings.instances[primary],
+        ASK % ",".join(settings.instances),
+        timeout=1.0,
     )[0]
     return View(enforced == "t", int(float(written)), int(streaming), int(float(confirmed)))
 

@@ -1,7 +1,5 @@
 """What repmgr believes, brought in line with the state. repmgr may be absent: nothing here decides anything."""
 
-from __future__ import annotations
-
 from appliance.database import postgres
 from appliance.database.settings import Settings
 from appliance.database.state import State
@@ -16,7 +14,8 @@ def statements(settings: Settings, state: State) -> list[str]:
         kind, upstream = ("primary", "NULL") if one.number == leader else ("standby", str(leader))
         active = "false" if one.name in state.fenced else "true"
         changes.append(
-            f"UPDATE repmgr.nodes SET type = '{kind}', upstream_node_id = {upstream}, active = {active} WHERE node_id = {one.number}"
+            f"UPDATE repmgr.nodes SET type = '{kind}', upstream_node_id = {upstream}, active = {active}"
+            f" WHERE node_id = {one.number}"
             f" AND (type, upstream_node_id, active) IS DISTINCT FROM ('{kind}', {upstream}, {active})",
         )
     # First all standbys: the table allows one active primary only.
@@ -26,6 +25,8 @@ def statements(settings: Settings, state: State) -> list[str]:
 
 def record(settings: Settings, state: State) -> None:
     """Bring repmgr's table in line with the state."""
-    result = postgres.psql(settings.instances[state.primary].port, *statements(settings, state), timeout=3.0, database="repmgr")
+    result = postgres.psql(
+        settings.instances[state.primary].port, *statements(settings, state), timeout=3.0, database="repmgr"
+    )
     if result.returncode and "does not exist" not in result.stderr:
         log(f"repmgr's table was not updated: {result.stderr.strip()}")

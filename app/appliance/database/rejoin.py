@@ -3,14 +3,11 @@
 The lock of the state is held only for its changes, never while data is copied: a failover must not wait for a copy.
 """
 
-from __future__ import annotations
-
 import contextlib
 import fcntl
 import os
 import re
 import shutil
-import subprocess
 import time
 from collections.abc import Iterator
 
@@ -51,11 +48,15 @@ def rejoin(store: Store, cluster: Cluster, name: str) -> str:
                 store.save(state.fencing(name, "rejoin"))
             processes.fence(cluster.instances[name])
         instance, upstream = cluster.instances[name], cluster.instances[state.primary]
-        how = "rewound" if rewind(instance, upstream) and run_as_standby(store, cluster, name, state.epoch) else "copied"
+        how = (
+            "rewound" if rewind(instance, upstream) and run_as_standby(store, cluster, name, state.epoch) else "copied"
+        )
         if how == "copied":
             copy(instance, upstream)
             if not run_as_standby(store, cluster, name, state.epoch):
-                message = f"{name} was copied from {state.primary} and does not stream; see: journalctl -u {instance.unit}"
+                message = (
+                    f"{name} was copied from {state.primary} and does not stream; see: journalctl -u {instance.unit}"
+                )
                 raise RefusedError(message)
         postgres.drop_foreign_slots(instance)
         registry.record(cluster.settings, store.load())
@@ -65,7 +66,7 @@ def rejoin(store: Store, cluster: Cluster, name: str) -> str:
 
 
 def refuse_unless_stable(state: State, name: str) -> None:
-    """A copy needs a primary that stays one."""
+    """Refuse unless there is a primary that stays one."""
     if state.phase != STABLE:
         message = f"a {state.phase} is under way; it goes on by itself, or by: luckygas db reconcile"
         raise RefusedError(message)
@@ -87,8 +88,13 @@ def rewind(instance: Instance, upstream: Instance) -> bool:
     began = time.monotonic()
     source = f"host={SOCKETS} port={upstream.port} user=postgres dbname=postgres connect_timeout=5"
     command = [
-        BIN / "pg_rewind", "--target-pgdata", instance.data, "--source-server", source,
-        "--config-file", instance.etc / "postgresql.conf",
+        BIN / "pg_rewind",
+        "--target-pgdata",
+        instance.data,
+        "--source-server",
+        source,
+        "--config-file",
+        instance.etc / "postgresql.conf",
     ]
     broken_off.touch()
     result = run(command, timeout=3600, user="postgres")
@@ -101,7 +107,11 @@ def rewind(instance: Instance, upstream: Instance) -> bool:
 
 def copy(instance: Instance, upstream: Instance) -> None:
     """Replace the instance's data by a copy of the primary's."""
-    size = int(postgres.query(upstream, "SELECT sum(pg_database_size(oid)) + 268435456 FROM pg_database", timeout=60)[0][0].split(".")[0])
+    size = int(
+        postgres.query(upstream, "SELECT sum(pg_database_size(oid)) + 268435456 FROM pg_database", timeout=60)[0][
+            0
+        ].split(".")[0]
+    )
     if instance.data.exists():
         # Emptied, not removed: it may be a file system of its own.
         for entry in instance.data.iterdir():
@@ -111,12 +121,22 @@ def copy(instance: Instance, upstream: Instance) -> None:
         shutil.chown(instance.data, "postgres", "postgres")
     free = shutil.disk_usage(instance.data).free
     if free < size:
-        message = f"a copy for {instance.name} needs {size >> 20} MB, {free >> 20} MB are free in {instance.data}; make room, then: luckygas db rejoin {instance.name}"
+        message = (
+            f"a copy for {instance.name} needs {size >> 20} MB, {free >> 20} MB are free in {instance.data}; "
+            f"make room, then: luckygas db rejoin {instance.name}"
+        )
         raise RefusedError(message)
     postgres.ensure_slot(upstream, instance)
     command = [
-        BIN / "pg_basebackup", "--pgdata", instance.data, "--checkpoint=fast", "--wal-method=stream", "--slot", instance.slot,
-        "--dbname", f"host={SOCKETS} port={upstream.port} user=postgres application_name=copy-{instance.name}",
+        BIN / "pg_basebackup",
+        "--pgdata",
+        instance.data,
+        "--checkpoint=fast",
+        "--wal-method=stream",
+        "--slot",
+        instance.slot,
+        "--dbname",
+        f"host={SOCKETS} port={upstream.port} user=postgres application_name=copy-{instance.name}",
     ]
     began = time.monotonic()
     result = run(command, user="postgres")
@@ -166,5 +186,5 @@ def run_as_standby(store: Store, cluster: Cluster, name: str, epoch: int) -> boo
 
 def unit_failed(instance: Instance) -> bool:
     """Tell whether systemd has given up starting the instance."""
-    result: subprocess.CompletedProcess[str] = run(["systemctl", "show", "--property=ActiveState,Job", "--value", instance.unit], timeout=5)
+    result = run(["systemctl", "show", "--property=ActiveState,Job", "--value", instance.unit], timeout=5)
     return result.stdout.split() in (["failed"], ["inactive"])

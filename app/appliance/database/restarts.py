@@ -1,7 +1,5 @@
 """Which instance runs with replaced binaries or old settings, and restarting all of them without a failed statement."""
 
-from __future__ import annotations
-
 import contextlib
 import time
 from collections.abc import Callable
@@ -43,7 +41,7 @@ def pending(cluster: Cluster, nodes: Nodes) -> list[str]:
 
 
 def restart_all(store: Store, cluster: Cluster, *, only_pending: bool, say: Callable[[str], None]) -> State:
-    """Restart the standbys one by one, then have one of them lead: the former primary restarts on its way to standby."""
+    """Restart the standbys one by one, then have one of them lead; the former primary restarts as a standby."""
     state = store.load()
     nodes = cluster.look()
     todo = pending(cluster, nodes) if only_pending else list(nodes)
@@ -70,7 +68,10 @@ def restart_standby(store: Store, cluster: Cluster, name: str) -> None:
         readers = cluster.readers(state.primary, nodes)
         others = [reader for reader in readers if reader != name]
         if state.phase != STABLE or state.primary == name or not others:
-            message = f"{name} is not restarted now: phase {state.phase}, {state.primary} leads, readable besides it: {', '.join(others) or 'none'}"
+            message = (
+                f"{name} is not restarted now: phase {state.phase}, {state.primary} leads, "
+                f"readable besides it: {', '.join(others) or 'none'}"
+            )
             raise RefusedError(message)
         pool.point(cluster.settings, state.primary, others)
         drain(cluster, name)
@@ -79,7 +80,10 @@ def restart_standby(store: Store, cluster: Cluster, name: str) -> None:
     deadline = time.monotonic() + STREAM_PATIENCE_SECONDS
     while not (cluster.look_at(name).streams and processes.postmaster(instance) != before):
         if time.monotonic() > deadline:
-            message = f"{name} does not stream after its restart, the others were left alone; see: journalctl -u {instance.unit}"
+            message = (
+                f"{name} does not stream after its restart, the others were left alone; "
+                f"see: journalctl -u {instance.unit}"
+            )
             raise RefusedError(message)
         time.sleep(0.1)  # the server has no event for "streams"
 

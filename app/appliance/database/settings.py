@@ -1,10 +1,9 @@
 """What the program was told about this machine, and where things lie on it."""
 
-from __future__ import annotations
-
 import json
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Self
 
 FILE = Path("/etc/luckygas/database.json")
 VERSION = "17"
@@ -53,7 +52,7 @@ class Settings:
     metrics_file: Path
 
     @classmethod
-    def load(cls, file: Path = FILE) -> Settings:
+    def load(cls, file: Path = FILE) -> Self:
         """Read the file that Ansible (role appliance) writes."""
         told = json.loads(file.read_text())
         instances = [Instance(one["name"], one["port"], number) for number, one in enumerate(told["instances"], 1)]

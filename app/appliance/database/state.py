@@ -1,7 +1,5 @@
 """What must survive every crash: who leads, who may not, and what is under way. One file, replaced as a whole."""
 
-from __future__ import annotations
-
 import contextlib
 import fcntl
 import json
@@ -10,6 +8,7 @@ import time
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
+from typing import Self
 
 from appliance.database.settings import STATE_DIRECTORY
 from appliance.database.system import write_file
@@ -47,12 +46,12 @@ class State:
     since: float = 0.0
     reason: str = ""
 
-    def fencing(self, node: str, why: str) -> State:
-        """The same state with one more instance fenced."""
+    def fencing(self, node: str, why: str) -> Self:
+        """Return the same state with one more instance fenced."""
         return replace(self, fenced={**self.fenced, node: why})
 
-    def releasing(self, node: str) -> State:
-        """The same state with that instance allowed to run."""
+    def releasing(self, node: str) -> Self:
+        """Return the same state with that instance allowed to run."""
         return replace(self, fenced={name: why for name, why in self.fenced.items() if name != node})
 
 
@@ -70,7 +69,8 @@ class Store:
             return State(**json.loads(self.file.read_text()))
         except (OSError, ValueError, TypeError) as problem:
             message = (
-                f"{self.file} cannot be read ({problem}). Find out which instance leads (`SELECT pg_is_in_recovery()` is"
+                f"{self.file} cannot be read ({problem}). "
+                f"Find out which instance leads (`SELECT pg_is_in_recovery()` is"
                 " false on it; the newest data if none runs), then: luckygas db init INSTANCE --overwrite"
             )
             raise NoStateError(message) from problem
@@ -92,7 +92,10 @@ class Store:
                     break
                 except BlockingIOError:
                     if time.monotonic() >= deadline:
-                        message = "another database operation is under way (see `luckygas db status`); try again when it is done"
+                        message = (
+                            "another database operation is under way (see `luckygas db status`); "
+                            "try again when it is done"
+                        )
                         raise BusyError(message) from None
                     time.sleep(0.02)  # flock has no time-out of its own
             yield

@@ -1,7 +1,5 @@
 """What an operator wants to know about the database, and how bad it is."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 from appliance.database.machine import Nodes
@@ -19,7 +17,7 @@ class Report:
     severity: int
 
 
-def role(state: State, name: str, nodes: Nodes) -> str:
+def role(name: str, nodes: Nodes) -> str:
     """Return what an instance is at this moment."""
     node = nodes[name]
     if node.answers:
@@ -36,40 +34,71 @@ def report(state: State, nodes: Nodes, pending: list[str]) -> Report:
     for name, node in nodes.items():
         known = leader.primary and node.answers and name != state.primary
         row = {
-            "name": name, "role": role(state, name, nodes), "streaming": node.streams and node.upstream == state.primary,
-            "fenced": name in state.fenced, "lag_bytes": max(0, leader.position - node.position) if known else None,
+            "name": name,
+            "role": role(name, nodes),
+            "streaming": node.streams and node.upstream == state.primary,
+            "fenced": name in state.fenced,
+            "lag_bytes": max(0, leader.position - node.position) if known else None,
             "restart_pending": name in pending,
         }
         rows.append(row)
         if name in state.fenced:
-            problems.append(f"{name} is fenced: {state.fenced[name]}. It rejoins by itself; to see to it now: luckygas db rejoin {name}")
+            problems.append(
+                f"{name} is fenced: {state.fenced[name]}. It rejoins by itself; "
+                f"to see to it now: luckygas db rejoin {name}"
+            )
         elif name != state.primary and not row["streaming"]:
-            problems.append(f"{name} ({row['role']}) does not stream from {state.primary}. It is repaired by itself; to see to it now: luckygas db rejoin {name}")
+            problems.append(
+                f"{name} ({row['role']}) does not stream from {state.primary}. "
+                f"It is repaired by itself; to see to it now: luckygas db rejoin {name}"
+            )
     if not state.quorum:
-        problems.append(f"an acknowledged write may be on {state.primary} alone, until a standby has confirmed that it holds all")
+        problems.append(
+            f"an acknowledged write may be on {state.primary} alone, until a standby has confirmed that it holds all"
+        )
     if state.phase != STABLE:
-        problems.append(f"a {state.phase} is under way since epoch {state.epoch} ({state.reason}); it goes on by itself")
-    problems += [f"{name} runs with replaced binaries or old settings; in the weekly window, or now: luckygas db rolling-restart" for name in pending]
+        problems.append(
+            f"a {state.phase} is under way since epoch {state.epoch} ({state.reason}); it goes on by itself"
+        )
+    problems += [
+        f"{name} runs with replaced binaries or old settings; in the weekly window, or now: luckygas db rolling-restart"
+        for name in pending
+    ]
     severity = WARNING if problems else OK
     if not leader.primary:
-        problems.insert(0, f"no instance takes writes: {state.primary} is to lead and {role(state, state.primary, nodes)}; see: journalctl -t luckygas-db")
+        problems.insert(
+            0,
+            f"no instance takes writes: {state.primary} is to lead and {role(state.primary, nodes)}; "
+            f"see: journalctl -t luckygas-db",
+        )
         severity = CRITICAL
     data = {
-        "primary": state.primary if leader.primary else None, "appointed": state.primary, "phase": state.phase, "epoch": state.epoch,
-        "quorum_commit": state.quorum, "nodes": rows, "problems": problems,
+        "primary": state.primary if leader.primary else None,
+        "appointed": state.primary,
+        "phase": state.phase,
+        "epoch": state.epoch,
+        "quorum_commit": state.quorum,
+        "nodes": rows,
+        "problems": problems,
     }
     return Report(data, problems, severity)
 
 
 def human(found: Report) -> str:
     """Return the report as a page for the terminal."""
-    lines = [f"primary {found.data['primary'] or '-'}   quorum commit {'on' if found.data['quorum_commit'] else 'OFF'}"
-             f"   phase {found.data['phase']}   epoch {found.data['epoch']}", ""]
+    data = found.data
+    quorum_commit = "on" if data["quorum_commit"] else "OFF"
+    leader = data["primary"] or "-"
+    first = f"primary {leader}   quorum commit {quorum_commit}   phase {data['phase']}   epoch {data['epoch']}"
+    lines = [first, ""]
     lines.append(f"{'INSTANCE':<10}{'ROLE':<10}{'STREAMS':<9}{'FENCED':<8}{'LAG':>12}  RESTART PENDING")
     for row in found.data["nodes"]:  # type: ignore[attr-defined]
         lag = "-" if row["lag_bytes"] is None else f"{row['lag_bytes']:,} B"
         streams = "-" if row["role"] == "primary" else yes(row["streaming"])
-        lines.append(f"{row['name']:<10}{row['role']:<10}{streams:<9}{yes(row['fenced']):<8}{lag:>12}  {yes(row['restart_pending'])}")
+        lines.append(
+            f"{row['name']:<10}{row['role']:<10}{streams:<9}"
+            f"{yes(row['fenced']):<8}{lag:>12}  {yes(row['restart_pending'])}"
+        )
     lines += ["", *(f"! {problem}" for problem in found.problems)] if found.problems else []
     return "\n".join(lines)
 

@@ -3,8 +3,6 @@
 repmgrd decides as well, but polls, and cannot start while the primary hangs. This program needs only the machine.
 """
 
-from __future__ import annotations
-
 import os
 import select
 import shutil
@@ -129,9 +127,17 @@ class Supervisor:
             metrics.write(self.cluster, self.store.load(), nodes)
 
     def leave_a_full_disk(self, state: State, nodes: Nodes) -> None:
-        """A primary that answers and cannot write is of no use, if a standby has room. On one common disk none has."""
-        others = [name for name in nodes if name != state.primary and nodes[name].streams and nodes[name].upstream == state.primary]
-        if state.quorum and self.free(state.primary) < FULL_BYTES and any(self.free(name) > ROOM_BYTES for name in others):
+        """Replace a primary that answers and cannot write, if a standby has room. On one common disk none has."""
+        others = [
+            name
+            for name in nodes
+            if name != state.primary and nodes[name].streams and nodes[name].upstream == state.primary
+        ]
+        if (
+            state.quorum
+            and self.free(state.primary) < FULL_BYTES
+            and any(self.free(name) > ROOM_BYTES for name in others)
+        ):
             log(f"the disk of {state.primary} is full")
             take_over(self.store, self.cluster, state.primary, "its disk is full", although_it_answers=True)
 

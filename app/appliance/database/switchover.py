@@ -4,8 +4,6 @@ Until the old primary has stopped and the new one holds all it wrote, everything
 the second half of a failover, and finished by the same code, whoever dies on the way.
 """
 
-from __future__ import annotations
-
 import contextlib
 import os
 import re
@@ -34,7 +32,10 @@ def pick(state: State, nodes: Nodes, to: str | None) -> str:
         message = f"a {state.phase} is under way; it goes on by itself, or by: luckygas db reconcile"
         raise RefusedError(message)
     if not state.quorum:
-        message = "commits do not wait for a standby at the moment, so a mishap on the way could lose some; wait until `luckygas db status` says on"
+        message = (
+            "commits do not wait for a standby at the moment, so a mishap on the way could lose some; "
+            "wait until `luckygas db status` says on"
+        )
         raise RefusedError(message)
     if to == state.primary:
         message = f"{to} leads already"
@@ -44,9 +45,16 @@ def pick(state: State, nodes: Nodes, to: str | None) -> str:
         raise RefusedError(message)
     leader = nodes[state.primary]
     if not leader.primary:
-        message = f"{state.primary} does not answer as primary, so nothing can be planned; a failover begins by itself within seconds"
+        message = (
+            f"{state.primary} does not answer as primary, so nothing can be planned; "
+            f"a failover begins by itself within seconds"
+        )
         raise RefusedError(message)
-    ready = {name: node for name, node in nodes.items() if node.answers and node.streams and node.upstream == state.primary and name not in state.fenced}
+    ready = {
+        name: node
+        for name, node in nodes.items()
+        if node.answers and node.streams and node.upstream == state.primary and name not in state.fenced
+    }
     if not ready or (to and to not in ready):
         found = f"{to} does not stream" if to else "no standby streams"
         message = f"{found} from {state.primary}; see `luckygas db status`, and: luckygas db rejoin {to or 'INSTANCE'}"
@@ -54,17 +62,23 @@ def pick(state: State, nodes: Nodes, to: str | None) -> str:
     name = to or max(ready, key=lambda one: (ready[one].position, one))
     lag = leader.position - ready[name].position
     if lag > MAX_LAG_BYTES:
-        message = f"{name} is {lag >> 20} MB behind, more than {MAX_LAG_BYTES >> 20} MB; wait until `luckygas db status` shows less"
+        message = (
+            f"{name} is {lag >> 20} MB behind, more than {MAX_LAG_BYTES >> 20} MB; "
+            f"wait until `luckygas db status` shows less"
+        )
         raise RefusedError(message)
     return name
 
 
 def refuse_long_transactions(instance: Instance) -> None:
-    """A transaction that does not end would make every client wait."""
+    """Refuse while a transaction runs for whose end every client would have to wait."""
     rows = postgres.query(
         instance,
-        "SELECT pid, usename, round(extract(epoch FROM clock_timestamp() - xact_start)::numeric, 1) FROM pg_stat_activity"
-        f" WHERE backend_type = 'client backend' AND pid <> pg_backend_pid() AND clock_timestamp() - xact_start > '{MAX_TRANSACTION_SECONDS} s' ORDER BY 3 DESC",
+        "SELECT pid, usename, round(extract(epoch FROM clock_timestamp() - xact_start)::numeric, 1)"
+        " FROM pg_stat_activity"
+        f" WHERE backend_type = 'client backend' AND pid <> pg_backend_pid()"
+        f" AND clock_timestamp() - xact_start > '{MAX_TRANSACTION_SECONDS} s'"
+        f" ORDER BY 3 DESC",
     )
     if rows:
         pid, user, age = rows[0]
@@ -81,7 +95,11 @@ def switchover(store: Store, cluster: Cluster, to: str | None = None) -> State:
     to = pick(state, cluster.look(), to)
     # What was dirty now need not be written while the clients wait.
     with ThreadPoolExecutor(2) as at_once:
-        list(at_once.map(lambda name: postgres.query(cluster.instances[name], "CHECKPOINT", timeout=300), (state.primary, to)))
+        list(
+            at_once.map(
+                lambda name: postgres.query(cluster.instances[name], "CHECKPOINT", timeout=300), (state.primary, to)
+            )
+        )
     with store.lock(patience=1.0):
         state = store.load()
         nodes = cluster.look()
@@ -110,7 +128,10 @@ def hand_over(cluster: Cluster, nodes: Nodes, old: str, to: str) -> None:
         others = [name for name in others if not cluster.look_at(name).streams]
     began = time.monotonic()
     if not pool.pause(cluster.settings, PAUSE_PATIENCE_SECONDS):
-        message = f"clients kept transactions open for {PAUSE_PATIENCE_SECONDS:g} s; nothing was changed, try again at a calmer time"
+        message = (
+            f"clients kept transactions open for {PAUSE_PATIENCE_SECONDS:g} s; nothing was changed, "
+            f"try again at a calmer time"
+        )
         raise RefusedError(message)
     log(f"clients wait (after {time.monotonic() - began:.3f} s)")
     instance = cluster.instances[old]

@@ -1,7 +1,5 @@
 """The operating system, as thin as possible: commands with time-outs, files that are replaced as a whole, a log."""
 
-from __future__ import annotations
-
 import contextlib
 import os
 import pwd
@@ -11,7 +9,12 @@ import syslog
 from collections.abc import Sequence
 from pathlib import Path
 
-ENVIRONMENT = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C.UTF-8", "PGCONNECT_TIMEOUT": "2", "PGAPPNAME": "luckygas"}
+ENVIRONMENT = {
+    "PATH": "/usr/sbin:/usr/bin:/sbin:/bin",
+    "LC_ALL": "C.UTF-8",
+    "PGCONNECT_TIMEOUT": "2",
+    "PGAPPNAME": "luckygas",
+}
 TIMED_OUT = 124
 
 
@@ -23,12 +26,21 @@ def log(message: str) -> None:
         print(message, file=sys.stderr, flush=True)
 
 
-def run(command: Sequence[str | Path], *, timeout: float | None = None, user: str | None = None) -> subprocess.CompletedProcess[str]:
+def run(
+    command: Sequence[str | Path], *, timeout: float | None = None, user: str | None = None
+) -> subprocess.CompletedProcess[str]:
     """Run a command to its end; a time-out kills it and counts as exit code 124."""
     try:
         return subprocess.run(  # noqa: S603 - every caller passes constants and names that were checked
-            [str(word) for word in command], env=ENVIRONMENT, stdin=subprocess.DEVNULL, capture_output=True, text=True,
-            timeout=timeout, cwd="/", check=False, **identity(user),
+            [str(word) for word in command],
+            env=ENVIRONMENT,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=timeout,
+            cwd="/",
+            check=False,
+            **identity(user),
         )
     except subprocess.TimeoutExpired:
         return subprocess.CompletedProcess(list(command), TIMED_OUT, "", f"no answer within {timeout:g} s")
