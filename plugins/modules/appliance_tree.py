@@ -27,7 +27,9 @@ paths: {type: list, returned: always, description: "What was written or removed.
 
 def present(root: Path) -> set[str]:
     """Return the files below the directory, but for Python's caches."""
-    return {str(path.relative_to(root)) for path in root.rglob("*") if path.is_file() and "__pycache__" not in path.parts}
+    return {
+        str(path.relative_to(root)) for path in root.rglob("*") if path.is_file() and "__pycache__" not in path.parts
+    }
 
 
 def is_right(path: Path, content: str) -> bool:

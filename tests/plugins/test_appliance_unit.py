@@ -30,7 +30,7 @@ def files(tmp_path):
 
 @pytest.fixture
 def decide(files):
-    def decide(**state):
+    def decide(*, may_restart=True, **state):
         defaults = {
             "ActiveState": "active",
             "FragmentPath": str(files / "unit.service"),
@@ -38,7 +38,11 @@ def decide(files):
             "ActiveEnterTimestamp": stamp(time.time() + 1),
             "StateChangeTimestamp": stamp(time.time() + 1),
         }
-        params = {"restart_on": [str(files / "restart.*")], "reload_on": [str(files / "reload.conf")]}
+        params = {
+            "restart_on": [str(files / "restart.*")],
+            "reload_on": [str(files / "reload.conf")],
+            "may_restart": may_restart,
+        }
         return unit.decide(SimpleNamespace(params=params), defaults | state)
 
     return decide
@@ -51,6 +55,12 @@ def test_a_unit_that_is_newer_than_its_files_is_left_alone(decide):
 @pytest.mark.parametrize("state", ["inactive", "failed", "activating"])
 def test_a_unit_that_does_not_run_is_started(decide, state):
     assert decide(ActiveState=state) == ("start", f"it is {state}")
+
+
+def test_a_unit_whose_restart_is_a_procedure_is_only_reloaded(decide):
+    past = stamp(time.time() - 60)
+    assert decide(may_restart=False, ActiveEnterTimestamp=past, StateChangeTimestamp=past)[0] == "reload"
+    assert decide(may_restart=False, ActiveState="failed")[0] == "start"
 
 
 def test_a_changed_file_asks_for_a_restart_or_a_reload(decide, files):
