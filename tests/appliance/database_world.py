@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from typing import Self
 
 from appliance.database import machine
-from appliance.database.machine import Attach, Kill, Node, Promote, Repoint, Save, Start, Stuck, Wait
+from appliance.database.machine import Attach, Kill, Node, Promote, Repoint, Restart, Save, Start, Stuck, Wait
 from appliance.database.state import FAILOVER, STABLE, SWITCHOVER, State
 
 NAMES = ("a", "b", "c")
@@ -129,6 +129,8 @@ def carry_out(world: World, action: object) -> World:  # noqa: PLR0911 - one for
             return world.put(node, running=False, hung=False, standby=True)
         case Start(node):
             return start(world, node)
+        case Restart(node):
+            return start(world.put(node, running=False, hung=False), node)
         case Attach(node, upstream):
             there = world.get(node)
             return world.put(node, upstream=upstream) if there.running and not there.hung else world
@@ -169,6 +171,8 @@ def program(world: World) -> Iterator[World]:
                 yield stopped(rest, old, to)
             case ("enforce", name, on):
                 yield rest.put(name, enforces=on)
+            case Promote(node) if not world.get(node).running or world.get(node).hung:
+                yield replace(world, todo=())  # an error ends the run
             case _:
                 yield carry_out(rest, action)
         return

@@ -2,7 +2,7 @@
 
 import pytest
 from appliance.database import engine
-from appliance.database.machine import Kill, Promote, Start
+from appliance.database.machine import Promote, Restart
 from appliance.database.state import FAILOVER, STABLE, SWITCHOVER, BusyError, NoStateError, State, Store
 from database_world import NAMES, carry_out, look, start_world
 
@@ -112,7 +112,8 @@ def test_without_quorum_commit_the_same_one_is_started_again(tmp_path) -> None:
     Store.save(store, State(primary="a", quorum=False))
     world.world = world.world.put("a", hung=True, running=True)
     assert engine.fail_over(store, world, "a", "test").primary == "a"
-    assert world.done == [Kill("a"), Start("a")]
+    assert world.done == [Restart("a")]
+    assert leaders(world) == ["a"]
 
 
 def test_the_second_to_ask_changes_nothing(tmp_path) -> None:

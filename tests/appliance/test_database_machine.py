@@ -52,15 +52,16 @@ def check(world: World) -> None:
     state = thaw(world.state)
     if state.phase == STABLE and leaders == [state.primary] and not world.may_lose:
         assert world.acknowledged <= set(world.get(state.primary).log), f"lost: {world}"
-    if state.phase != STABLE and not world.todo:
+    if not world.todo and (state.phase != STABLE or leaders != [state.primary] or world.get(state.primary).hung):
         check_that_it_ends(world)
 
 
 def check_that_it_ends(world: World) -> None:
-    """Whatever was interrupted: from here on undisturbed, the program reaches `stable` or says that nobody is left."""
+    """Whatever was interrupted: from here on undisturbed, somebody leads, or the program says that nobody is left."""
     for step in range(40):
         state = thaw(world.state)
-        actions = machine.next_actions(state, look(world), impatient=step > 20)
+        nodes = look(world)
+        actions = machine.next_actions(state, nodes, impatient=step > 20) or machine.lost(state, nodes, "", now=0.0)
         if not actions:
             assert world.get(state.primary).leads
             assert world.pool == state.primary

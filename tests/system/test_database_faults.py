@@ -106,6 +106,22 @@ def test_both_replicas_killed(machine: Machine) -> None:
     assert not load.lost()
 
 
+def test_killed_while_no_standby_streams(machine: Machine) -> None:
+    """Acknowledged writes lie on the primary alone: nobody else may lead, so the same one is started again."""
+    leader = machine.primary()
+    replicas = [f"postgresql@17-{node['name']}" for node in machine.status()["nodes"] if node["role"] == "standby"]
+    machine.run(f"systemctl mask --runtime {' '.join(replicas)}; systemctl stop {' '.join(replicas)}")
+    machine.wait(lambda: not machine.status()["quorum_commit"], "commits no longer wait", 20)
+    with Load(machine, 4, 0.05) as load:
+        at = float(machine.run(f"date +%s.%N; kill -9 $(head -1 {data(leader)}/postmaster.pid)"))
+        machine.wait(lambda: any(write.began > at for write in load.acknowledged()), "it takes writes again", 40)
+        machine.run(f"systemctl unmask --runtime {' '.join(replicas)}")
+        machine.wait_until_whole()
+    print(f"\nkilled without a standby: the same one writes again, longest pause {load.longest_pause():.2f} s")
+    assert machine.primary() == leader
+    assert not load.lost()
+
+
 def test_data_directory_removed(machine: Machine) -> None:
     """The primary's files are gone under it."""
     old = machine.primary()

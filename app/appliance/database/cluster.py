@@ -5,7 +5,7 @@ from collections.abc import Container
 from concurrent.futures import ThreadPoolExecutor
 
 from appliance.database import pool, postgres, processes
-from appliance.database.machine import Attach, Kill, Node, Nodes, Promote, Repoint, Start
+from appliance.database.machine import Attach, Kill, Node, Nodes, Promote, Repoint, Restart, Start
 from appliance.database.settings import Settings
 from appliance.database.system import log
 
@@ -44,13 +44,16 @@ class Cluster:
         """Have new statements wait in the pool while there is no primary."""
         pool.hold(self.settings)
 
-    def perform(self, action: Kill | Start | Attach | Promote | Repoint) -> None:
+    def perform(self, action: Kill | Start | Restart | Attach | Promote | Repoint) -> None:
         """Carry out one action; each may be repeated."""
         log(str(action))
         match action:
             case Kill(node):
                 processes.fence(self.instances[node])
             case Start(node):
+                processes.start(self.instances[node])
+            case Restart(node):
+                processes.kill(self.instances[node])
                 processes.start(self.instances[node])
             case Attach(node, upstream):
                 self.attach(node, upstream)

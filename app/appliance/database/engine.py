@@ -28,11 +28,11 @@ class RefusedError(Exception):
     """The operation would not be safe; the message says why and what to do."""
 
 
-def advance(store: Store, world: World) -> State:
-    """Go forward from whatever phase there is until the state is stable. The caller holds the lock."""
+def advance(store: Store, world: World, *, held: bool = False) -> State:
+    """Go forward from whatever phase until the state is stable. The caller has the lock, and may have `held` clients."""
     began = world.now()
     state = store.load()
-    if state.phase != STABLE:
+    if state.phase != STABLE and not held:
         world.hold_clients()
     while actions := machine.next_actions(
         state,

@@ -37,14 +37,21 @@ class Save:
 
 @dataclass(frozen=True)
 class Kill:
-    """Leave no process of the instance."""
+    """Leave no process of a fenced instance, and have its disk say that it must not lead."""
 
     node: str
 
 
 @dataclass(frozen=True)
 class Start:
-    """Start the instance, and clear away what hangs of it."""
+    """Start the instance."""
+
+    node: str
+
+
+@dataclass(frozen=True)
+class Restart:
+    """Clear away what is left of an instance and start it as what it was."""
 
     node: str
 
@@ -59,7 +66,7 @@ class Attach:
 
 @dataclass(frozen=True)
 class Promote:
-    """Make the standby a primary."""
+    """Make the standby a primary; when it does not take writes after that, no later step may follow."""
 
     node: str
 
@@ -85,7 +92,7 @@ class Stuck:
     why: str
 
 
-Action = Save | Kill | Start | Attach | Promote | Repoint | Wait | Stuck
+Action = Save | Kill | Start | Restart | Attach | Promote | Repoint | Wait | Stuck
 
 
 def next_actions(state: State, nodes: Nodes, *, impatient: bool = False, now: float = 0.0) -> list[Action]:
@@ -123,29 +130,33 @@ def choose(state: State, nodes: Nodes, *, impatient: bool, now: float) -> list[A
     chosen = replace(state, candidate=best, since=now)
     for name in missing:
         chosen = chosen.fencing(name, f"it did not say how much it held when {best} was chosen")
-    return [Save(chosen)]
+    return [Save(chosen), *crown(chosen, best, nodes)]
 
 
 def enthrone(state: State, candidate: str, nodes: Nodes, *, impatient: bool, now: float) -> list[Action]:
-    """Bring the chosen one to lead; others are attached first, so that its first commit finds a standby."""
+    """Bring the chosen one to lead, however far it had got."""
     node = nodes[candidate]
     if not node.answers:
         if impatient:
             given_up = replace(state, candidate=None, since=now)
             return [Save(given_up.fencing(candidate, "it was chosen to lead and did not answer"))]
         return [*revive(candidate, nodes), Wait(f"{candidate} was chosen to lead and does not answer yet")]
-    if node.primary:
-        # What it inherited may be on no other instance yet, so quorum commit has to be confirmed anew.
-        done = replace(
-            state, primary=candidate, epoch=state.epoch + 1, phase=STABLE, candidate=None, preferred=None, quorum=False
-        )
-        return [Repoint(candidate), Save(done)]
+    return crown(state, candidate, nodes)
+
+
+def crown(state: State, candidate: str, nodes: Nodes) -> list[Action]:
+    """Return all that is left to do, in one go: clients wait. Others are attached first, so that a commit finds one."""
     followers = [
         Attach(name, candidate)
         for name, other in nodes.items()
         if name != candidate and name not in state.fenced and other.answers and other.upstream != candidate
     ]
-    return [*followers, Promote(candidate)]
+    promotion = [] if nodes[candidate].primary else [*followers, Promote(candidate)]
+    # What it inherited may be on no other instance yet, so quorum commit has to be confirmed anew.
+    done = replace(
+        state, primary=candidate, epoch=state.epoch + 1, phase=STABLE, candidate=None, preferred=None, quorum=False
+    )
+    return [*promotion, Repoint(candidate), Save(done)]
 
 
 def call_off(state: State, nodes: Nodes, *, impatient: bool, now: float) -> list[Action]:
@@ -175,7 +186,7 @@ def lost(state: State, nodes: Nodes, why: str, *, now: float, accept_loss: bool 
     if state.quorum or accept_loss:
         return [Save(depose(state, why, now))]
     # Without quorum commit, acknowledged writes may lie on this instance alone: only it may go on.
-    return [Kill(state.primary), Start(state.primary)]
+    return [] if nodes.get(state.primary, Node()).starting else [Restart(state.primary)]
 
 
 def may_start(state: State, node: str, *, standby: bool) -> str | None:

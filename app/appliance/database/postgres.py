@@ -121,8 +121,8 @@ def attach(instance: Instance, upstream: Instance) -> None:
 
 def promote(instance: Instance, patience: float = 30.0) -> None:
     """Make a standby a primary that enforces quorum commit; returns when it takes writes."""
-    query(instance, "ALTER SYSTEM RESET synchronous_standby_names", "SELECT pg_reload_conf()")
-    asked = psql(instance.port, "SELECT pg_promote(false)", timeout=3.0)
+    enforce = ("ALTER SYSTEM RESET synchronous_standby_names", "SELECT pg_reload_conf()")
+    asked = psql(instance.port, *enforce, "SELECT pg_promote(false)", timeout=3.0)
     if asked.returncode and "recovery is not in progress" not in asked.stderr:
         message = f"{instance.name} refused to be promoted: {asked.stderr.strip()}"
         raise QueryError(message)

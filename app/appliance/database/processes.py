@@ -9,6 +9,8 @@ from pathlib import Path
 from appliance.database.settings import Instance
 from appliance.database.system import log, run, write_file
 
+SERVER_FILES = "/usr/lib/postgresql/"
+
 
 class UnkillableError(Exception):
     """A process did not go away."""
@@ -27,7 +29,8 @@ def of(instance: Instance) -> set[int]:
         if process.name.isdecimal():
             with contextlib.suppress(OSError):
                 where = str((process / "cwd").readlink())
-                if where in (data, f"{data} (deleted)"):
+                # A human's shell in that directory is none of ours.
+                if where in (data, f"{data} (deleted)") and str((process / "exe").readlink()).startswith(SERVER_FILES):
                     found.add(int(process.name))
     with contextlib.suppress(OSError):
         found |= {int(line) for line in (control_group(instance) / "cgroup.procs").read_text().split()}
@@ -46,14 +49,10 @@ def postmaster(instance: Instance) -> int | None:
 def kill(instance: Instance, patience: float = 10.0) -> None:
     """End every process of the instance, stopped ones included, and any start that is under way."""
     deadline = time.monotonic() + patience
-    stopped = False
     while pids := of(instance):
         for pid in pids:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
-        if not stopped:
-            run(["systemctl", "stop", "--no-block", instance.unit], timeout=5)  # replaces a start that waits its turn
-            stopped = True
         if time.monotonic() > deadline:
             message = (
                 f"{instance.name} still has the processes {sorted(pids)[:5]}: nothing was promoted. "

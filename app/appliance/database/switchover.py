@@ -113,7 +113,7 @@ def switchover(store: Store, cluster: Cluster, to: str | None = None) -> State:
             engine.advance(store, cluster)  # calls it off: the old one goes on, or is found to have failed
             raise
         store.save(machine.depose(store.load(), f"handed over to {to}", cluster.now(), preferred=to))
-        state = engine.advance(store, cluster)
+        state = engine.advance(store, cluster, held=True)
     registry.record(cluster.settings, state)
     return state
 
