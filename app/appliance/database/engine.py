@@ -29,7 +29,7 @@ class RefusedError(Exception):
 
 
 def advance(store: Store, world: World, *, held: bool = False) -> State:
-    """Go forward from whatever phase until the state is stable. The caller has the lock, and may have `held` clients."""
+    """Go forward from whatever phase until the state is stable. The caller has the lock, and perhaps `held` clients."""
     began = world.now()
     state = store.load()
     if state.phase != STABLE and not held:
