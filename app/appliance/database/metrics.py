@@ -55,4 +55,9 @@ def render(state: State, nodes: Nodes, pending: list[str]) -> str:
 def write(cluster: Cluster, state: State, nodes: Nodes) -> None:
     """Replace the file. A full disk must not end the supervisor."""
     with contextlib.suppress(OSError):
-        write_file(cluster.settings.metrics_file, render(state, nodes, restarts.pending(cluster, nodes)), mode=0o644)
+        write_file(
+            cluster.settings.metrics_file,
+            render(state, nodes, restarts.pending(cluster, nodes)),
+            mode=0o644,
+            durable=False,
+        )

@@ -67,7 +67,8 @@ def kill(instance: Instance, patience: float = 10.0) -> None:
 def fence(instance: Instance) -> None:
     """Make the disk say, too, that this instance must not lead, then end it, even when the disk is full."""
     with contextlib.suppress(OSError):
-        write_file(instance.etc / "start.conf", "disabled\n", mode=0o644, owner="postgres")
+        # The state file is what counts; this one speaks to Debian's own tools, and clients may be waiting.
+        write_file(instance.etc / "start.conf", "disabled\n", mode=0o644, owner="postgres", durable=False)
     with contextlib.suppress(OSError):
         (instance.data / "standby.signal").touch(mode=0o600)
         os.chown(instance.data / "standby.signal", instance.data.stat().st_uid, instance.data.stat().st_gid)

@@ -54,8 +54,8 @@ def identity(user: str | None) -> dict[str, object]:
     return {"user": entry.pw_uid, "group": entry.pw_gid, "extra_groups": os.getgrouplist(user, entry.pw_gid)}
 
 
-def write_file(path: Path, content: str, *, mode: int, owner: str | None = None) -> None:
-    """Replace a file: a reader, and a crash, sees the old content or the new one."""
+def write_file(path: Path, content: str, *, mode: int, owner: str | None = None, durable: bool = True) -> None:
+    """Replace a file: a reader, and a crash, sees the old content or the new one; `durable`: the new one from now on."""
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode)
@@ -65,7 +65,8 @@ def write_file(path: Path, content: str, *, mode: int, owner: str | None = None)
             entry = pwd.getpwnam(owner)
             os.fchown(descriptor, entry.pw_uid, entry.pw_gid)
         os.write(descriptor, content.encode())
-        os.fsync(descriptor)
+        if durable:
+            os.fsync(descriptor)
     except OSError:
         with contextlib.suppress(OSError):
             temporary.unlink()
@@ -73,6 +74,8 @@ def write_file(path: Path, content: str, *, mode: int, owner: str | None = None)
     finally:
         os.close(descriptor)
     temporary.replace(path)
+    if not durable:
+        return
     directory = os.open(path.parent, os.O_RDONLY)
     try:
         os.fsync(directory)
