@@ -1,10 +1,11 @@
 """The engine that carries the decisions out, on a real state file, killed before and after each of its steps."""
 
 import pytest
+from database_world import NAMES, carry_out, look, start_world
+
 from appliance.database import engine
 from appliance.database.machine import Promote, Restart
 from appliance.database.state import FAILOVER, STABLE, SWITCHOVER, BusyError, NoStateError, State, Store
-from database_world import NAMES, carry_out, look, start_world
 
 
 class DiedError(BaseException):

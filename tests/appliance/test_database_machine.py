@@ -4,10 +4,11 @@ import os
 from collections import deque
 
 import pytest
+from database_world import NAMES, World, carry_out, look, program, start_world, surroundings, thaw
+
 from appliance.database import machine
 from appliance.database.machine import Stuck
 from appliance.database.state import STABLE
-from database_world import NAMES, World, carry_out, look, program, start_world, surroundings, thaw
 
 FAULTS = int(os.environ.get("LUCKYGAS_MODEL_FAULTS", "1"))
 

@@ -5,6 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+
 from appliance.database import metrics, pool, quorum, registry, status, switchover
 from appliance.database.engine import RefusedError
 from appliance.database.machine import Node, may_start

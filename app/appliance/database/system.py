@@ -55,7 +55,7 @@ def identity(user: str | None) -> dict[str, object]:
 
 
 def write_file(path: Path, content: str, *, mode: int, owner: str | None = None, durable: bool = True) -> None:
-    """Replace a file: a reader, and a crash, sees the old content or the new one; `durable`: the new one from now on."""
+    """Replace a file: a reader and a crash see the old content or the new; `durable`: the new, from here on."""
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode)
