@@ -17,7 +17,8 @@ FAULTS = {
         ("chmod -x /usr/sbin/policy-rc.d", "chmod +x /usr/sbin/policy-rc.d"),
     ],
     "postgresql": [
-        ("systemctl stop postgresql@17-pg1", "systemctl start postgresql@17-pg1"),
+        # An instance that stops comes back before anybody could check; what brings it back is a fault that stays.
+        ("systemctl stop luckygas-database-supervisor", "systemctl start luckygas-database-supervisor"),
         (
             f"cp -p {HBA} /tmp && echo local all all trust >{HBA} && systemctl reload postgresql@17-pg1",
             f"cp -p /tmp/pg_hba.conf {HBA} && systemctl reload postgresql@17-pg1",
