@@ -151,7 +151,7 @@ def machine() -> Machine:
 @pytest.fixture
 def bare_machine(tmp_path):
     """Yield a machine on which nothing was installed yet."""
-    machine = Appliance("luckygas-bare", tmp_path / "secrets")
+    machine = Appliance(f"{os.environ['LUCKYGAS_SANDBOX']}-bare", tmp_path / "secrets")
     script = ROOT / "sandbox/machine"
     subprocess.run([script, "create", machine.container], check=True)  # noqa: S603
     yield machine

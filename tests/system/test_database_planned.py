@@ -64,12 +64,17 @@ def test_a_long_transaction_is_respected(machine: Machine) -> None:
     """A switchover is refused with the reason while somebody is in the middle of something, and nothing changes."""
     machine.wait_until_whole()
     leader = machine.primary()
+    sleeper = "SELECT pid FROM pg_stat_activity WHERE query LIKE 'BEGIN; SELECT pg_sleep%'"
+    older = f"{sleeper} AND clock_timestamp() - xact_start > '2.5 s'"  # refused is one that is older than two seconds
     port = machine.port(leader)
     machine.run(
-        f"psql -h /run/postgresql -p {port} -U postgres -c 'BEGIN; SELECT pg_sleep(6)' luckygas >/dev/null 2>&1 &"
-        " sleep 3; true"  # what is refused is a transaction older than two seconds
+        f"psql -h /run/postgresql -p {port} -U postgres -c 'BEGIN; SELECT pg_sleep(60)' luckygas >/dev/null 2>&1 &"
     )
-    refused = machine.run("luckygas db switchover; echo exit $?")
+    try:
+        machine.wait(lambda: machine.sql(leader, older), "the transaction is a long one")
+        refused = machine.run("luckygas db switchover; echo exit $?")
+    finally:
+        machine.sql(leader, f"SELECT pg_terminate_backend(pid) FROM ({sleeper}) AS one")
     assert "a transaction of postgres" in refused
     assert refused.endswith("exit 1")
     assert machine.primary() == leader
