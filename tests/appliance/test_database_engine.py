@@ -5,7 +5,9 @@ from database_world import NAMES, carry_out, look, start_world
 
 from appliance.database import engine
 from appliance.database.machine import Promote, Restart
-from appliance.database.state import FAILOVER, STABLE, SWITCHOVER, BusyError, NoStateError, State, Store
+from appliance.database.state import FAILOVER, STABLE, SWITCHOVER, NoStateError, State, Store
+from appliance.output import RefusedError
+from appliance.system import BusyError
 
 
 class DiedError(BaseException):
@@ -146,7 +148,7 @@ def test_one_that_hangs_is_waited_for_and_then_left_behind(tmp_path) -> None:
 def test_nobody_left_is_said(tmp_path) -> None:
     store, world = make(tmp_path)
     Store.save(store, State(primary="a", phase=FAILOVER, fenced=dict.fromkeys("abc", "test")))
-    with pytest.raises(engine.RefusedError, match="no instance is left"):
+    with pytest.raises(RefusedError, match="no instance is left"):
         engine.reconcile(store, world)
 
 

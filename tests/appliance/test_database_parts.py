@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 
 from appliance.database import metrics, pool, quorum, registry, status, switchover
-from appliance.database.engine import RefusedError
 from appliance.database.machine import Node, may_start
 from appliance.database.settings import Settings
 from appliance.database.state import FAILOVER, SWITCHOVER, State
+from appliance.output import CRITICAL, OK, WARNING, RefusedError
 
 PRIMARY = Node(processes=True, answers=True, primary=True, position=1000, settled=True)
 STANDBY = Node(processes=True, answers=True, position=900, settled=True, upstream="pg1", streams=True)
@@ -123,7 +123,7 @@ def test_switchover_goes_to_the_one_asked_for() -> None:
 def test_status_of_a_whole_database() -> None:
     found = status.report(STATE, NODES, [])
     assert (found.severity, found.problems, found.data["primary"], found.data["quorum_commit"]) == (
-        status.OK,
+        OK,
         [],
         "pg1",
         True,
@@ -141,14 +141,14 @@ def test_status_of_a_whole_database() -> None:
 
 def test_status_says_what_is_wrong_and_the_way_out() -> None:
     found = status.report(STATE.fencing("pg2", "it died"), {**NODES, "pg2": Node()}, ["pg3"])
-    assert found.severity == status.WARNING
+    assert found.severity == WARNING
     assert "pg2 is fenced: it died. It rejoins by itself; to see to it now: luckygas db rejoin pg2" in found.problems
     assert any("luckygas db rolling-restart" in problem for problem in found.problems)
 
 
 def test_status_without_a_primary_is_critical() -> None:
     found = status.report(STATE, {**NODES, "pg1": Node(processes=True)}, [])
-    assert (found.severity, found.data["primary"], found.data["appointed"]) == (status.CRITICAL, None, "pg1")
+    assert (found.severity, found.data["primary"], found.data["appointed"]) == (CRITICAL, None, "pg1")
     assert "pg1 is to lead and hangs" in found.problems[0]
 
 

@@ -8,6 +8,7 @@ HBA = "/etc/postgresql/17/pg1/pg_hba.conf"
 CREDENTIAL = "/etc/luckygas/credentials/redis_password"
 KEY = "/etc/nginx/tls/current/privkey.pem"
 ACL = "/etc/redis/managed/users.acl"
+EXPORTER_SECRET = "/etc/luckygas/exporters/redis-passwords"
 ZONES = "../usr/share/zoneinfo"
 
 # role: [(what breaks it, what repairs it)]
@@ -27,6 +28,10 @@ FAULTS = {
     "redis": [
         ("systemctl stop redis-server@a", "systemctl start redis-server@a"),
         (f"chmod 644 {ACL}", f"chmod 640 {ACL}"),
+    ],
+    "exporters": [
+        (f"chmod 644 {EXPORTER_SECRET}", f"chmod 600 {EXPORTER_SECRET}"),
+        ("systemctl stop prometheus-redis-exporter", "systemctl start prometheus-redis-exporter"),
     ],
     "luckygas": [
         ("systemctl stop luckygas-web@b", "systemctl start luckygas-web@b"),

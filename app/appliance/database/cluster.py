@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from appliance.database import pool, postgres, processes
 from appliance.database.machine import Attach, Kill, Node, Nodes, Promote, Repoint, Restart, Start
 from appliance.database.settings import Settings
-from appliance.database.system import log
+from appliance.system import log
 
 
 class Cluster:

@@ -1,7 +1,6 @@
 """`luckygas db ...`: the verbs of the database. Exit codes: 0 good, 1 warning or refused, 2 critical."""
 
 import argparse
-import json
 from collections.abc import Callable
 
 from appliance.database import (
@@ -20,10 +19,11 @@ from appliance.database.cluster import Cluster
 from appliance.database.postgres import QueryError
 from appliance.database.processes import UnkillableError
 from appliance.database.settings import Settings
-from appliance.database.state import BusyError, NoStateError, State, Store
-from appliance.database.system import log
+from appliance.database.state import NoStateError, State, Store
+from appliance.output import OK, WARNING, RefusedError, answer
+from appliance.system import BusyError, log, open_log
 
-REFUSALS = (BusyError, engine.RefusedError, NoStateError, QueryError, UnkillableError)
+REFUSALS = (BusyError, RefusedError, NoStateError, QueryError, UnkillableError)
 
 
 def add(verbs: argparse._SubParsersAction) -> None:
@@ -65,24 +65,20 @@ def add(verbs: argparse._SubParsersAction) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Run a verb; whatever is refused says why."""
+    open_log("luckygas-db")
     settings = Settings.load()
     try:
         return arguments.function(arguments, Store(), Cluster(settings))
     except REFUSALS as problem:
         log(f"refused: {problem}")
         answer(arguments, {"refused": str(problem)}, f"Refused: {problem}")
-        return status.WARNING
-
-
-def answer(arguments: argparse.Namespace, data: dict[str, object], text: str) -> None:
-    """Say the result in the form that was asked for."""
-    print(json.dumps(data) if arguments.json else text)
+        return WARNING
 
 
 def told(arguments: argparse.Namespace, state: State, text: str) -> int:
     """Say who leads after an operation."""
     answer(arguments, {"primary": state.primary, "epoch": state.epoch, "phase": state.phase}, text)
-    return status.OK
+    return OK
 
 
 def show(arguments: argparse.Namespace, store: Store, cluster: Cluster) -> int:
@@ -106,13 +102,13 @@ def join(arguments: argparse.Namespace, store: Store, cluster: Cluster) -> int:
     state = store.load()
     if arguments.instance and arguments.instance not in cluster.instances:
         message = f"there is no instance {arguments.instance}; there are {', '.join(cluster.instances)}"
-        raise engine.RefusedError(message)
+        raise RefusedError(message)
     names = (
         [arguments.instance] if arguments.instance else [name for name in cluster.instances if name != state.primary]
     )
     done = {name: rejoin.rejoin(store, cluster, name) for name in names}
     answer(arguments, {"rejoined": done}, "\n".join(f"{name}: {how}" for name, how in done.items()))
-    return status.OK
+    return OK
 
 
 def roll(arguments: argparse.Namespace, store: Store, cluster: Cluster) -> int:
@@ -137,7 +133,7 @@ def pools(arguments: argparse.Namespace, store: Store, cluster: Cluster) -> int:
         state = store.load()
         changed = pool.point(cluster.settings, state.primary, cluster.readers(state.primary, cluster.look()))
     answer(arguments, {"changed": changed}, "changed" if changed else "unchanged")
-    return status.OK
+    return OK
 
 
 def fail(arguments: argparse.Namespace, store: Store, cluster: Cluster) -> int:
@@ -150,7 +146,7 @@ def promote(arguments: argparse.Namespace, store: Store, cluster: Cluster) -> in
     code = replace_primary(
         arguments, store, cluster, f"repmgrd on {arguments.instance} found it lost", accept_loss=False
     )
-    return code if store.load().primary == arguments.instance else status.WARNING
+    return code if store.load().primary == arguments.instance else WARNING
 
 
 def replace_primary(
@@ -169,7 +165,7 @@ def replace_primary(
                 " If its data is lost: luckygas db failover --accept-loss"
             )
         )
-        raise engine.RefusedError(message)
+        raise RefusedError(message)
     registry.record(cluster.settings, state)
     supervisor.start_rejoins(state)
     return told(arguments, state, f"{state.primary} leads.")
@@ -179,14 +175,14 @@ def ask_guard(arguments: argparse.Namespace, store: Store, cluster: Cluster) -> 
     """Refuse or allow a start."""
     why = guard.refusal(cluster.settings, store, arguments.instance)
     if why:
-        raise engine.RefusedError(why)
-    return status.OK
+        raise RefusedError(why)
+    return OK
 
 
 def supervise(_: argparse.Namespace, store: Store, cluster: Cluster) -> int:
     """Watch for ever."""
     supervisor.main(store, cluster)
-    return status.OK
+    return OK
 
 
 def initialise(arguments: argparse.Namespace, store: Store, cluster: Cluster) -> int:
@@ -194,7 +190,7 @@ def initialise(arguments: argparse.Namespace, store: Store, cluster: Cluster) ->
     with store.lock():
         if store.file.exists() and not arguments.overwrite:
             message = f"{store.file} exists; what it says is changed by the other verbs"
-            raise engine.RefusedError(message)
+            raise RefusedError(message)
         others = [name for name in cluster.instances if name != arguments.instance]
         state = store.save(
             State(primary=arguments.instance, fenced=dict.fromkeys(others, "not yet copied from the primary"))

@@ -6,7 +6,8 @@ from typing import Protocol
 from appliance.database import machine
 from appliance.database.machine import Action, Nodes, Save, Stuck, Wait
 from appliance.database.state import STABLE, State, Store
-from appliance.database.system import log
+from appliance.output import RefusedError
+from appliance.system import log
 
 # A phase that lasts longer goes on without the instance that it waits for.
 PATIENCE_SECONDS = 6.0
@@ -22,10 +23,6 @@ class World(Protocol):
     def look(self, fenced: Container[str] = ()) -> Nodes: ...  # noqa: D102
     def hold_clients(self) -> None: ...  # noqa: D102
     def perform(self, action: Action) -> None: ...  # noqa: D102
-
-
-class RefusedError(Exception):
-    """The operation would not be safe; the message says why and what to do."""
 
 
 def advance(store: Store, world: World, *, held: bool = False) -> State:

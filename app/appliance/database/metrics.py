@@ -6,7 +6,7 @@ from appliance.database import restarts
 from appliance.database.cluster import Cluster
 from appliance.database.machine import Nodes
 from appliance.database.state import PHASES, State
-from appliance.database.system import write_file
+from appliance.system import write_file
 
 HELP = {
     "luckygas_database_epoch": "How often the primary has changed, plus one.",

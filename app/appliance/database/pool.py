@@ -6,7 +6,7 @@ from pathlib import Path
 
 from appliance.database.postgres import psql
 from appliance.database.settings import BIN, SOCKETS, Settings
-from appliance.database.system import ENVIRONMENT, identity, log, write_file
+from appliance.system import ENVIRONMENT, identity, log, write_file
 
 # pgBouncer takes several hosts but one port: here each instance's socket has a directory, and the same name in it.
 LINKS = Path("/run/luckygas-database")

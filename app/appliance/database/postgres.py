@@ -5,7 +5,7 @@ import time
 
 from appliance.database.machine import Node
 from appliance.database.settings import BIN, SOCKETS, Instance, Settings
-from appliance.database.system import log, run
+from appliance.system import log, run
 
 # Debian's /usr/bin/psql is a Perl script around this one, and ten times slower to start.
 PSQL = BIN / "psql"

@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 
 from appliance.database.settings import Instance
-from appliance.database.system import log, run, write_file
+from appliance.system import log, run, write_file
 
 SERVER_FILES = "/usr/lib/postgresql/"
 

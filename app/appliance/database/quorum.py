@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 
 from appliance.database import postgres
 from appliance.database.settings import Settings
-from appliance.database.state import STABLE, BusyError, Store
-from appliance.database.system import log
+from appliance.database.state import STABLE, Store
+from appliance.system import BusyError, log
 
 FALL_BACK_SECONDS = 2.0
 # A standby reports every second. One that has not for this long acknowledges nothing either.

@@ -3,7 +3,7 @@
 from appliance.database import postgres
 from appliance.database.settings import Settings
 from appliance.database.state import State
-from appliance.database.system import log
+from appliance.system import log
 
 
 def statements(settings: Settings, state: State) -> list[str]:

@@ -13,10 +13,10 @@ from collections.abc import Iterator
 
 from appliance.database import pool, postgres, processes, registry
 from appliance.database.cluster import Cluster
-from appliance.database.engine import RefusedError
 from appliance.database.settings import BIN, SOCKETS, STATE_DIRECTORY, Instance
-from appliance.database.state import STABLE, BusyError, State, Store
-from appliance.database.system import log, run, write_file
+from appliance.database.state import STABLE, State, Store
+from appliance.output import RefusedError
+from appliance.system import BusyError, log, run, write_file
 
 STREAM_PATIENCE_SECONDS = 60.0
 

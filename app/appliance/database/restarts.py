@@ -3,27 +3,17 @@
 import contextlib
 import time
 from collections.abc import Callable
-from pathlib import Path
 
 from appliance.database import pool, postgres, processes
 from appliance.database.cluster import Cluster
-from appliance.database.engine import RefusedError
 from appliance.database.machine import Nodes
 from appliance.database.rejoin import STREAM_PATIENCE_SECONDS, rejoin
 from appliance.database.state import STABLE, State, Store
 from appliance.database.switchover import switchover
-from appliance.database.system import run
+from appliance.output import RefusedError
+from appliance.system import has_replaced_files, run
 
 DRAIN_SECONDS = 2.0
-
-
-def has_replaced_files(pid: int) -> bool:
-    """Tell whether a package upgrade replaced the program or a library of a running process."""
-    with contextlib.suppress(OSError):
-        for line in Path(f"/proc/{pid}/maps").read_text().splitlines():
-            if line.endswith("(deleted)") and "/usr/" in line and " r-xp " in line:
-                return True
-    return False
 
 
 def pending(cluster: Cluster, nodes: Nodes) -> list[str]:

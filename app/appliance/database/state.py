@@ -1,23 +1,16 @@
 """What must survive every crash: who leads, who may not, and what is under way. One file, replaced as a whole."""
 
-import contextlib
-import fcntl
 import json
-import os
-import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Self
 
 from appliance.database.settings import STATE_DIRECTORY
-from appliance.database.system import write_file
+from appliance.system import locked, write_file
 
 PHASES = STABLE, SWITCHOVER, FAILOVER = ("stable", "switchover", "failover")
-
-
-class BusyError(Exception):
-    """Another operation holds the lock."""
 
 
 class NoStateError(Exception):
@@ -80,24 +73,10 @@ class Store:
         write_file(self.file, json.dumps(asdict(state), indent=2) + "\n", mode=0o644)
         return state
 
-    @contextlib.contextmanager
-    def lock(self, patience: float = 30.0) -> Iterator[None]:
-        """Keep every other operation out. The kernel gives the lock back when its holder dies."""
-        descriptor = os.open(self.lock_file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        deadline = time.monotonic() + patience
-        try:
-            while True:
-                try:
-                    fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                    break
-                except BlockingIOError:
-                    if time.monotonic() >= deadline:
-                        message = (
-                            "another database operation is under way (see `luckygas db status`); "
-                            "try again when it is done"
-                        )
-                        raise BusyError(message) from None
-                    time.sleep(0.02)  # flock has no time-out of its own
-            yield
-        finally:
-            os.close(descriptor)
+    def lock(self, patience: float = 30.0) -> AbstractContextManager[None]:
+        """Keep every other operation out."""
+        return locked(
+            self.lock_file,
+            patience,
+            "another database operation is under way (see `luckygas db status`); try again when it is done",
+        )

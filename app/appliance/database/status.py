@@ -4,8 +4,7 @@ from dataclasses import dataclass
 
 from appliance.database.machine import Nodes
 from appliance.database.state import STABLE, State
-
-OK, WARNING, CRITICAL = 0, 1, 2
+from appliance.output import CRITICAL, OK, WARNING, yes
 
 
 @dataclass(frozen=True)
@@ -101,8 +100,3 @@ def human(found: Report) -> str:
         )
     lines += ["", *(f"! {problem}" for problem in found.problems)] if found.problems else []
     return "\n".join(lines)
-
-
-def yes(value: object) -> str:
-    """Return a truth value in one word."""
-    return "yes" if value else "no"

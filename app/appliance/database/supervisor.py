@@ -15,8 +15,9 @@ from appliance.database.cluster import Cluster
 from appliance.database.machine import Attach, Kill, Nodes, Start
 from appliance.database.postgres import QueryError
 from appliance.database.processes import UnkillableError
-from appliance.database.state import STABLE, BusyError, NoStateError, State, Store
-from appliance.database.system import log, run
+from appliance.database.state import STABLE, NoStateError, State, Store
+from appliance.output import RefusedError
+from appliance.system import BusyError, log, run
 
 TICK_SECONDS = 1.0
 HANG_SECONDS = 3.0
@@ -27,7 +28,7 @@ REPAIR_INTERVAL_SECONDS = 15.0
 METRICS_INTERVAL_SECONDS = 5.0
 FULL_BYTES = 1 << 20
 ROOM_BYTES = 256 << 20
-EXPECTED = (BusyError, engine.RefusedError, NoStateError, QueryError, UnkillableError, OSError)
+EXPECTED = (BusyError, RefusedError, NoStateError, QueryError, UnkillableError, OSError)
 
 
 def watch(store: Store, cluster: Cluster) -> None:

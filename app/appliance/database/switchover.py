@@ -15,11 +15,11 @@ from dataclasses import replace
 
 from appliance.database import engine, machine, pool, postgres, processes, registry
 from appliance.database.cluster import Cluster
-from appliance.database.engine import RefusedError
 from appliance.database.machine import Attach, Nodes
 from appliance.database.settings import BIN, Instance
 from appliance.database.state import STABLE, SWITCHOVER, State, Store
-from appliance.database.system import log, run
+from appliance.output import RefusedError
+from appliance.system import log, run
 
 MAX_LAG_BYTES = 16 << 20
 MAX_TRANSACTION_SECONDS = 2.0

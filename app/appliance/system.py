@@ -1,12 +1,14 @@
 """The operating system, as thin as possible: commands with time-outs, files that are replaced as a whole, a log."""
 
 import contextlib
+import fcntl
 import os
 import pwd
 import subprocess
 import sys
 import syslog
-from collections.abc import Sequence
+import time
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 ENVIRONMENT = {
@@ -18,9 +20,17 @@ ENVIRONMENT = {
 TIMED_OUT = 124
 
 
+class BusyError(Exception):
+    """Another operation holds the lock."""
+
+
+def open_log(name: str) -> None:
+    """Say under which name to write to the journal."""
+    syslog.openlog(name, syslog.LOG_PID, syslog.LOG_DAEMON)
+
+
 def log(message: str) -> None:
     """Write to the journal, and to the terminal when somebody watches."""
-    syslog.openlog("luckygas-db", syslog.LOG_PID, syslog.LOG_DAEMON)
     syslog.syslog(syslog.LOG_NOTICE, message)
     if sys.stderr.isatty():
         print(message, file=sys.stderr, flush=True)
@@ -81,3 +91,31 @@ def write_file(path: Path, content: str, *, mode: int, owner: str | None = None,
         os.fsync(directory)
     finally:
         os.close(directory)
+
+
+@contextlib.contextmanager
+def locked(file: Path, patience: float, busy: str) -> Iterator[None]:
+    """Keep every other holder of this file out. The kernel gives the lock back when its holder dies."""
+    descriptor = os.open(file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    deadline = time.monotonic() + patience
+    try:
+        while True:
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                if time.monotonic() >= deadline:
+                    raise BusyError(busy) from None
+                time.sleep(0.02)  # flock has no time-out of its own
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def has_replaced_files(pid: int) -> bool:
+    """Tell whether a package upgrade replaced the program or a library of a running process."""
+    with contextlib.suppress(OSError):
+        for line in Path(f"/proc/{pid}/maps").read_text().splitlines():
+            if line.endswith("(deleted)") and "/usr/" in line and " r-xp " in line:
+                return True
+    return False

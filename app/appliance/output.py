@@ -1,0 +1,20 @@
+"""How every part of the command answers: in words or in JSON, with an exit code that a monitor understands."""
+
+import argparse
+import json
+
+OK, WARNING, CRITICAL = 0, 1, 2
+
+
+class RefusedError(Exception):
+    """The operation would not be safe; the message says why and what to do."""
+
+
+def answer(arguments: argparse.Namespace, data: dict[str, object], text: str) -> None:
+    """Say the result in the form that was asked for."""
+    print(json.dumps(data) if arguments.json else text)
+
+
+def yes(value: object) -> str:
+    """Return a truth value in one word."""
+    return "yes" if value else "no"
