@@ -5,6 +5,7 @@ each transaction. Every wait has an end; what the caller then sees is decided in
 """
 
 import time
+from collections.abc import Mapping
 from typing import Any, Final
 
 import psycopg
@@ -15,6 +16,14 @@ CONNECT_TIMEOUT_SECONDS: Final = 3
 POOL_TIMEOUT_SECONDS: Final = 5
 IDLE_SECONDS_BEFORE_PING: Final = 5
 
+READS_BEHIND_SECONDS: Final = 1.5
+"""Must stay below the time for which a writer's reads keep to the primary (`web.reads`)."""
+
+# On a primary all of it is null. A standby that has shown all it received is up to date, however long ago that was.
+_SECONDS_BEHIND: Final = """\
+CASE WHEN pg_last_wal_receive_lsn() > pg_last_wal_replay_lsn()
+THEN coalesce(extract(epoch FROM clock_timestamp() - pg_last_xact_replay_timestamp()), 0) ELSE 0 END"""
+
 TRANSACTION_BOUNDS: Final = {
     "statement_timeout": "10s",
     "lock_timeout": "5s",
@@ -23,10 +32,16 @@ TRANSACTION_BOUNDS: Final = {
 }
 
 
-def create(*, url: str, password: str, application_name: str, pool_size: int) -> Engine:
+class StandbyBehind(Exception):  # noqa: N818 - a state, not a defect
+    """The standby shows what is older than a reader may get."""
+
+
+def create(*, url: str, password: str, application_name: str, pool_size: int, only_reads: bool = False) -> Engine:
     """Return an engine that connects on first use. `url` is a libpq URI without a password.
 
     One connection more than `pool_size` may be open for a moment: the health check must not wait for requests.
+    With `only_reads` every transaction is a read-only one, wherever `url` leads, and one on a standby that shows what
+    is too old ends with `StandbyBehind` before it begins.
     """
     engine = create_engine(
         "postgresql+psycopg://",
@@ -40,7 +55,7 @@ def create(*, url: str, password: str, application_name: str, pool_size: int) ->
         # Parameters are people's names and addresses: they stay out of error messages and logs.
         hide_parameters=True,
     )
-    event.listen(engine, "begin", _bound_transaction)
+    event.listen(engine, "begin", _bound_reads if only_reads else _bound_transaction)
     event.listen(engine, "checkin", _remember_idle_since)
     event.listen(engine, "checkout", _replace_if_dead)
     return engine
@@ -60,8 +75,18 @@ def is_unavailable(error: Exception) -> bool:
 
 
 def _bound_transaction(connection: Connection) -> None:
-    bounds = ", ".join(f"set_config('{name}', '{value}', true)" for name, value in TRANSACTION_BOUNDS.items())
-    connection.exec_driver_sql(f"SELECT {bounds}")
+    connection.exec_driver_sql(f"SELECT {_set_config(TRANSACTION_BOUNDS)}")
+
+
+def _bound_reads(connection: Connection) -> None:
+    bounds = _set_config(TRANSACTION_BOUNDS | {"transaction_read_only": "on"})
+    behind = connection.exec_driver_sql(f"SELECT {_SECONDS_BEHIND}, {bounds}").scalar()
+    if behind > READS_BEHIND_SECONDS:
+        raise StandbyBehind(f"more than {READS_BEHIND_SECONDS} seconds")
+
+
+def _set_config(bounds: Mapping[str, str]) -> str:
+    return ", ".join(f"set_config('{name}', '{value}', true)" for name, value in bounds.items())
 
 
 def _remember_idle_since(_connection: Any, record: ConnectionPoolEntry) -> None:
