@@ -18,7 +18,8 @@ from luckygas.db.session import transaction
 from luckygas.resources import Resources
 
 PRIMARY_AFTER_WRITE_SECONDS: Final = 2
-REST_SECONDS: Final = 2
+STANDBY_REST_SECONDS: Final = 5
+REDIS_REST_SECONDS: Final = 2
 """How long something that failed is left alone: nobody else should wait for its time-out."""
 
 _KEY: Final = "lg:wrote:{}"
@@ -55,19 +56,30 @@ class Reads:
 
     def run[T](self, principal: str, read: Callable[[], T]) -> T:
         """Return what `read` returns, in a transaction of its own, from a standby where that will do."""
-        if time.monotonic() >= self._standby_rests_until and not self._wrote_lately(principal):
+        if not self._standby_rests() and not self._wrote_lately(principal):
             try:
                 with transaction(self._resources.read_sessions):
-                    return read()
+                    answer = read()
             except StandbyBehind as behind:
                 logger.info("a standby is behind", extra={"reason": str(behind)})
             except Exception as error:
                 if not is_unavailable(error):
                     raise
-                self._standby_rests_until = time.monotonic() + REST_SECONDS
+                self._standby_rests_until = time.monotonic() + STANDBY_REST_SECONDS
                 logger.warning("no standby served this read", extra={"reason": str(error.__cause__ or error)})
+            else:
+                self._standby_rests_until = 0.0
+                return answer
         with transaction(self._resources.sessions):
             return read()
+
+    def _standby_rests(self) -> bool:
+        now = time.monotonic()
+        if self._standby_rests_until > now:
+            return True
+        if self._standby_rests_until:  # it failed before: one tries, the others do not wait to see how that ends
+            self._standby_rests_until = now + STANDBY_REST_SECONDS
+        return False
 
     def _wrote_lately(self, principal: str) -> bool:
         now = time.monotonic()
@@ -80,7 +92,7 @@ class Reads:
             return True
 
     def _leave_redis_alone(self, error: redis.RedisError) -> None:
-        self._redis_rests_until = time.monotonic() + REST_SECONDS
+        self._redis_rests_until = time.monotonic() + REDIS_REST_SECONDS
         logger.warning("redis cannot say who wrote: reads go to the primary", extra={"reason": str(error)})
 
 

@@ -1,3 +1,4 @@
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
@@ -12,7 +13,7 @@ from luckygas.config import Settings
 from luckygas.db import engine as database
 from luckygas.resources import Resources
 from luckygas.web.blueprint import access_of, may_read_standby
-from luckygas.web.reads import PRIMARY_AFTER_WRITE_SECONDS, REST_SECONDS, Reads
+from luckygas.web.reads import PRIMARY_AFTER_WRITE_SECONDS, STANDBY_REST_SECONDS, Reads
 
 PATH = "/api/v1/customers"
 
@@ -112,9 +113,25 @@ def test_without_standbys_lists_are_answered_by_the_primary(
     client = new_client(app)
     assert [entries(app, client) for _ in range(3)] == [PRIMARY] * 3
     assert caplog.messages.count("no standby served this read") == 1, "the next ones do not wait for it"
-    Reads.of(app)._standby_rests_until -= REST_SECONDS  # noqa: SLF001
+    Reads.of(app)._standby_rests_until -= STANDBY_REST_SECONDS  # noqa: SLF001
     assert entries(app, client) == PRIMARY
     assert caplog.messages.count("no standby served this read") == 2, "it is tried again after a while"
+
+
+def test_a_pool_that_has_no_standby_to_give_costs_a_second(
+    committing_app: Flask, app_with: Callable[..., Flask], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    app = app_with()
+    client = new_client(app)
+    assert entries(app, client) == STANDBY
+    monkeypatch.setattr(database, "BEGIN_PATIENCE_SECONDS", 0.2)
+    with monkeypatch.context() as patch:
+        patch.setattr(database, "_SECONDS_BEHIND", "(SELECT 0 FROM pg_sleep(5))")
+        began = time.monotonic()
+        assert entries(app, client) == PRIMARY
+    assert time.monotonic() - began < 2
+    Reads.of(app)._standby_rests_until = 0  # noqa: SLF001
+    assert entries(app, client) == STANDBY, "the connection that was given up is not used again"
 
 
 def test_a_standby_that_is_behind_is_passed_over(committing_app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
