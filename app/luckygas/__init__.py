@@ -14,7 +14,7 @@ from luckygas.customers import api as customers
 from luckygas.ops import health, logging
 from luckygas.orders import api as orders
 from luckygas.resources import Resources
-from luckygas.web import docs, openapi, problems
+from luckygas.web import docs, openapi, problems, reads
 from luckygas.web.addresses import IdConverter
 
 LARGEST_BODY_BYTES = 1024 * 1024
@@ -35,6 +35,7 @@ def create_app(settings: Settings | None = None) -> Flask:
 
     logging.register(app)
     problems.register(app)
+    reads.register(app)
     health.register(app)
     app.register_blueprint(customers.blueprint)
     app.register_blueprint(orders.blueprint)

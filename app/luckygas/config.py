@@ -28,6 +28,7 @@ class Settings:
     """What the running service needs to know. URLs never hold a password."""
 
     database_url: str
+    read_database_url: str
     database_password: str = field(repr=False)
     redis_url: str
     redis_password: str = field(repr=False)
@@ -43,8 +44,13 @@ class Settings:
     def from_environ(cls, environ: Mapping[str, str] = os.environ) -> Self:
         """Read everything, or raise one `SettingsError` that names every problem."""
         read = Reader(environ)
+        database_url = read.required("LUCKYGAS_DATABASE_URL", _database_url, example=_DATABASE_EXAMPLE)
         settings = cls(
-            database_url=read.required("LUCKYGAS_DATABASE_URL", _database_url, example=_DATABASE_EXAMPLE),
+            database_url=database_url,
+            # Where there are no standbys, all reads go where the writes go.
+            read_database_url=read.optional("LUCKYGAS_READ_DATABASE_URL", _database_url, default=database_url)
+            if "LUCKYGAS_READ_DATABASE_URL" in environ
+            else database_url,
             database_password=read.secret("database_password"),
             redis_url=read.required("LUCKYGAS_REDIS_URL", _redis_url, example=_REDIS_EXAMPLE),
             redis_password=read.secret("redis_password"),

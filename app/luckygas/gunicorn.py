@@ -36,9 +36,9 @@ control_socket_disable = True
 
 def post_fork(_server: Any, worker: Any) -> None:
     """Let no worker inherit a connection that the parent process may have opened."""
-    Resources.of(worker.app.wsgi()).engine.dispose(close=False)
+    Resources.of(worker.app.wsgi()).dispose(close=False)
 
 
 def worker_exit(_server: Any, worker: Any) -> None:
     """Say goodbye to the database."""
-    Resources.of(worker.app.wsgi()).engine.dispose()
+    Resources.of(worker.app.wsgi()).dispose()

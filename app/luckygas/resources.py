@@ -29,6 +29,8 @@ class Resources:
     settings: Settings
     engine: Engine
     sessions: sessionmaker[Session]
+    read_engine: Engine
+    read_sessions: sessionmaker[Session]
     redis: Redis
     authenticate: Authenticate
 
@@ -40,11 +42,15 @@ class Resources:
     @classmethod
     def create(cls, settings: Settings, *, authenticate: Authenticate) -> "Resources":
         """Prepare all clients; every one of them gives up soon and never retries behind the caller's back."""
-        engine = database.create(
-            url=settings.database_url,
-            password=settings.database_password,
-            application_name=f"luckygas-web-{settings.instance}",
-            pool_size=settings.web_threads,
+        name = f"luckygas-web-{settings.instance}"
+        password, size = settings.database_password, settings.web_threads
+        engine = database.create(url=settings.database_url, password=password, application_name=name, pool_size=size)
+        read_engine = database.create(
+            url=settings.read_database_url,
+            password=password,
+            application_name=f"{name}-reads",
+            pool_size=size,
+            only_reads=True,
         )
         redis = Redis.from_url(
             settings.redis_url,
@@ -53,7 +59,20 @@ class Resources:
             socket_timeout=REDIS_TIMEOUT_SECONDS,
             retry=Retry(NoBackoff(), 0),
         )
-        return cls(settings, engine, sessionmaker(engine, expire_on_commit=False), redis, authenticate)
+        return cls(
+            settings=settings,
+            engine=engine,
+            sessions=sessionmaker(engine, expire_on_commit=False),
+            read_engine=read_engine,
+            read_sessions=sessionmaker(read_engine, expire_on_commit=False),
+            redis=redis,
+            authenticate=authenticate,
+        )
+
+    def dispose(self, *, close: bool = True) -> None:
+        """Let go of all connections to the database; without `close` they are left to the process that opened them."""
+        for engine in (self.engine, self.read_engine):
+            engine.dispose(close=close)
 
     def today(self) -> date:
         """Return the company's calendar day, which is not the server's."""

@@ -33,6 +33,8 @@ from luckygas.resources import Resources
 
 ROLES = {"luckygas_owner": SECRETS["database_owner_password"], "luckygas_app": SECRETS["database_password"]}
 
+REDIS_COMMANDS = ["-@all", "+@read", "+@write", "+@connection", "-@dangerous"]
+
 # The checkout may be read-only, machines differ in speed, and our fixtures are safe to share between examples.
 hypothesis_settings.register_profile(
     "luckygas",
@@ -88,7 +90,13 @@ def environ_of(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], dict
     server = conninfo_to_dict(_required("TEST_DATABASE_URL"))
     place = urlencode({name: server[name] for name in ("host", "port") if name in server})
     redis = Redis.from_url(_required("TEST_REDIS_URL"))
-    redis.acl_setuser("luckygas_app", enabled=True, passwords=[f"+{SECRETS['redis_password']}"], commands=["+ping"])
+    redis.acl_setuser(
+        "luckygas_app",
+        enabled=True,
+        passwords=[f"+{SECRETS['redis_password']}"],
+        keys=["lg:*"],
+        commands=REDIS_COMMANDS,
+    )
     address = redis.connection_pool.connection_kwargs
     redis.close()
 
@@ -133,9 +141,14 @@ def app(shared_app: Flask) -> Iterator[Flask]:
     """Run the service inside of one transaction that is rolled back after the test."""
     resources = Resources.of(shared_app)
     with resources.engine.connect() as connection, connection.begin() as transaction:
-        resources.sessions.configure(bind=connection, join_transaction_mode="create_savepoint")
+        for sessions in (resources.sessions, resources.read_sessions):
+            sessions.configure(bind=connection, join_transaction_mode="create_savepoint")
         yield shared_app
-        resources.sessions.configure(bind=resources.engine, join_transaction_mode="conditional_savepoint")
+        for sessions, engine in (
+            (resources.sessions, resources.engine),
+            (resources.read_sessions, resources.read_engine),
+        ):
+            sessions.configure(bind=engine, join_transaction_mode="conditional_savepoint")
         transaction.rollback()
 
 
@@ -204,5 +217,5 @@ def closed_port() -> int:
 
 def _close(app: Flask) -> None:
     resources = Resources.of(app)
-    resources.engine.dispose()
+    resources.dispose()
     resources.redis.close()

@@ -42,6 +42,12 @@ def test_what_is_not_given_has_the_default_of_the_appliance(good: Environ) -> No
     assert (settings.web_workers, settings.web_threads) == (2, 4)
 
 
+def test_reads_go_where_the_writes_go_unless_they_have_a_place_of_their_own(good: Environ) -> None:
+    assert Settings.from_environ(good).read_database_url == good["LUCKYGAS_DATABASE_URL"]
+    other = "postgresql://luckygas_app@/luckygas_ro?host=/run/postgresql"
+    assert Settings.from_environ(good | {"LUCKYGAS_READ_DATABASE_URL": other}).read_database_url == other
+
+
 def test_secrets_come_from_files_without_their_line_end(good: Environ) -> None:
     settings = Settings.from_environ(good)
     assert settings.database_password == SECRETS["database_password"]

@@ -32,7 +32,7 @@ def read(customer_id: int) -> Customer:
     return service.get(current_session(), customer_id=customer_id)
 
 
-@blueprint.get("", auth=Permission.CUSTOMERS_READ)
+@blueprint.get("", auth=Permission.CUSTOMERS_READ, standby=True)
 @blueprint.input(CustomerQuery, location="query", arg_name="query")
 @blueprint.output(CustomerPage)
 def find(query: CustomerQuery) -> dict:

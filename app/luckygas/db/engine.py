@@ -5,15 +5,29 @@ each transaction. Every wait has an end; what the caller then sees is decided in
 """
 
 import time
-from typing import Any, Final
+from collections.abc import Generator, Mapping
+from typing import Any, Final, override
 
 import psycopg
+from psycopg.pq import TransactionStatus
 from sqlalchemy import Connection, Engine, create_engine, event, exc
 from sqlalchemy.pool import ConnectionPoolEntry
 
 CONNECT_TIMEOUT_SECONDS: Final = 3
+READS_CONNECT_TIMEOUT_SECONDS: Final = 2  # the least that libpq takes
 POOL_TIMEOUT_SECONDS: Final = 5
 IDLE_SECONDS_BEFORE_PING: Final = 5
+
+BEGIN_PATIENCE_SECONDS: Final = 1.0
+STATEMENT_PATIENCE_SECONDS: Final = 12.0  # longer than the server's own bound, which ends it with a better reason
+
+READS_BEHIND_SECONDS: Final = 1.5
+"""Must stay below the time for which a writer's reads keep to the primary (`web.reads`)."""
+
+# On a primary all of it is null. A standby that has shown all it received is up to date, however long ago that was.
+_SECONDS_BEHIND: Final = """\
+CASE WHEN pg_last_wal_receive_lsn() > pg_last_wal_replay_lsn()
+THEN coalesce(extract(epoch FROM clock_timestamp() - pg_last_xact_replay_timestamp()), 0) ELSE 0 END"""
 
 TRANSACTION_BOUNDS: Final = {
     "statement_timeout": "10s",
@@ -23,24 +37,48 @@ TRANSACTION_BOUNDS: Final = {
 }
 
 
-def create(*, url: str, password: str, application_name: str, pool_size: int) -> Engine:
+class ImpatientConnection(psycopg.Connection):
+    """Gives up on a server, or on a pool in front of it, that does not answer within `patience` seconds.
+
+    What bounds a statement lies in the server, which is no help when it hangs or when there is none to wait for.
+    """
+
+    patience: float = BEGIN_PATIENCE_SECONDS
+
+    @override
+    def wait[T](self, gen: Generator[Any, Any, T], interval: float = 0.1, timeout: float | None = None) -> T:
+        try:
+            return super().wait(gen, interval, timeout or self.patience)
+        except psycopg.OperationalError:
+            if self.pgconn.transaction_status == TransactionStatus.ACTIVE:
+                self.pgconn.finish()  # the answer may still come, and would be taken for that of the next statement
+            raise
+
+
+class StandbyBehind(Exception):  # noqa: N818 - a state, not a defect
+    """The standby shows what is older than a reader may get."""
+
+
+def create(*, url: str, password: str, application_name: str, pool_size: int, only_reads: bool = False) -> Engine:
     """Return an engine that connects on first use. `url` is a libpq URI without a password.
 
     One connection more than `pool_size` may be open for a moment: the health check must not wait for requests.
+    With `only_reads` every transaction is a read-only one, wherever `url` leads. One on a standby that shows what is
+    too old ends with `StandbyBehind` before it begins, and one that nobody answers is given up soon.
     """
+    connect = ImpatientConnection.connect if only_reads else psycopg.connect
+    timeout = READS_CONNECT_TIMEOUT_SECONDS if only_reads else CONNECT_TIMEOUT_SECONDS
     engine = create_engine(
         "postgresql+psycopg://",
         # The whole URI goes to libpq, which knows sockets, several hosts and what comes later.
-        creator=lambda: psycopg.connect(
-            url, password=password, connect_timeout=CONNECT_TIMEOUT_SECONDS, application_name=application_name
-        ),
+        creator=lambda: connect(url, password=password, connect_timeout=timeout, application_name=application_name),
         pool_size=pool_size,
         max_overflow=1,
         pool_timeout=POOL_TIMEOUT_SECONDS,
         # Parameters are people's names and addresses: they stay out of error messages and logs.
         hide_parameters=True,
     )
-    event.listen(engine, "begin", _bound_transaction)
+    event.listen(engine, "begin", _bound_reads if only_reads else _bound_transaction)
     event.listen(engine, "checkin", _remember_idle_since)
     event.listen(engine, "checkout", _replace_if_dead)
     return engine
@@ -60,8 +98,21 @@ def is_unavailable(error: Exception) -> bool:
 
 
 def _bound_transaction(connection: Connection) -> None:
-    bounds = ", ".join(f"set_config('{name}', '{value}', true)" for name, value in TRANSACTION_BOUNDS.items())
-    connection.exec_driver_sql(f"SELECT {bounds}")
+    connection.exec_driver_sql(f"SELECT {_set_config(TRANSACTION_BOUNDS)}")
+
+
+def _bound_reads(connection: Connection) -> None:
+    raw = connection.connection.driver_connection
+    raw.patience = BEGIN_PATIENCE_SECONDS
+    bounds = _set_config(TRANSACTION_BOUNDS | {"transaction_read_only": "on"})
+    behind = connection.exec_driver_sql(f"SELECT {_SECONDS_BEHIND}, {bounds}").scalar()
+    raw.patience = STATEMENT_PATIENCE_SECONDS
+    if behind > READS_BEHIND_SECONDS:
+        raise StandbyBehind(f"more than {READS_BEHIND_SECONDS} seconds")
+
+
+def _set_config(bounds: Mapping[str, str]) -> str:
+    return ", ".join(f"set_config('{name}', '{value}', true)" for name, value in bounds.items())
 
 
 def _remember_idle_since(_connection: Any, record: ConnectionPoolEntry) -> None:

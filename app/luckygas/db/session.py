@@ -4,21 +4,20 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from flask import g
-from sqlalchemy.orm import Session
-
-from luckygas.resources import resources
+from sqlalchemy.orm import Session, sessionmaker
 
 
 def current_session() -> Session:
-    """Return the session of this request, opened by the first call."""
+    """Return the session of this request's transaction, opened by the first call."""
     if "session" not in g:
-        g.session = resources().sessions()
+        g.session = g.sessions()
     return g.session
 
 
 @contextmanager
-def transaction() -> Iterator[None]:
+def transaction(sessions: sessionmaker[Session]) -> Iterator[None]:
     """Commit what the request wrote when the block succeeds, otherwise roll all of it back."""
+    g.sessions = sessions
     try:
         yield
         if "session" in g:

@@ -3,20 +3,24 @@
 import logging
 
 import redis
+from sqlalchemy import Engine
 from sqlalchemy.exc import DBAPIError, ProgrammingError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
+from luckygas.db.engine import StandbyBehind
 from luckygas.db.migrate import current_revision, known_revisions
 from luckygas.resources import Resources
 
 logger = logging.getLogger(__name__)
 
 
-def check_database(resources: Resources) -> str | None:
-    """Ask the database for its schema's revision, over the connections that requests use."""
+def check_database(engine: Engine) -> str | None:
+    """Ask one entry to the database for its schema's revision, over the connections that requests use."""
     try:
-        with resources.engine.connect() as connection:
+        with engine.connect() as connection:
             revision = current_revision(connection)
+    except StandbyBehind as behind:
+        return f"the standby is behind: {behind}"
     except PoolTimeoutError:
         return "all connections are busy"
     except ProgrammingError:
@@ -25,13 +29,7 @@ def check_database(resources: Resources) -> str | None:
     except DBAPIError as error:
         logger.warning("the database does not answer", extra={"reason": str(error.orig)})
         return "no connection"
-    if revision is None:
-        return "the schema is missing: run luckygas-app migrate"
-    head, *older = known_revisions()
-    if revision in older:
-        return f"the schema is at {revision}, this release needs {head}: run luckygas-app migrate"
-    # A revision that is not known here belongs to a newer release, which keeps what this one needs.
-    return None
+    return _lack_of(revision)
 
 
 def check_redis(resources: Resources) -> str | None:
@@ -45,4 +43,14 @@ def check_redis(resources: Resources) -> str | None:
     except redis.RedisError as error:
         logger.warning("redis does not answer", extra={"reason": str(error)})
         return "no connection"
+    return None
+
+
+def _lack_of(revision: str | None) -> str | None:
+    if revision is None:
+        return "the schema is missing: run luckygas-app migrate"
+    head, *older = known_revisions()
+    if revision in older:
+        return f"the schema is at {revision}, this release needs {head}: run luckygas-app migrate"
+    # A revision that is not known here belongs to a newer release, which keeps what this one needs.
     return None

@@ -55,6 +55,7 @@ class ChecksOut(Output):
     """How each dependency is."""
 
     database: CheckOut
+    reads: Annotated[CheckOut, Field(description="The database as lists and reports reach it, normally a standby")]
     redis: CheckOut
 
 
@@ -70,7 +71,8 @@ def register(app: Flask) -> None:
     """Give `app` its routes and one probe for each dependency."""
     held = Resources.of(app)
     app.extensions["luckygas.probes"] = {
-        "database": Probe(partial(check_database, held)),
+        "database": Probe(partial(check_database, held.engine)),
+        "reads": Probe(partial(check_database, held.read_engine)),
         "redis": Probe(partial(check_redis, held)),
     }
     app.register_blueprint(blueprint)
@@ -87,11 +89,11 @@ def live() -> dict:
 @blueprint.output(HealthOut)
 @blueprint.doc(responses={503: {"description": "The database is away", "content": _BODY}})
 def health() -> tuple[dict, HTTPStatus]:
-    """Tell whether the database and Redis are well; without Redis the service works on, only slower."""
+    """Tell whether the database and Redis are well; without standbys or Redis the service works on, only slower."""
     deadline = time.monotonic() + DEADLINE_SECONDS
     answers = {name: probe.start() for name, probe in current_app.extensions["luckygas.probes"].items()}
     reasons = {name: _reason(answer, deadline) for name, answer in answers.items()}
-    status: Status = "down" if reasons["database"] else "degraded" if reasons["redis"] else "ok"
+    status: Status = "down" if reasons["database"] else "degraded" if any(reasons.values()) else "ok"
     body = {
         "status": status,
         **_identity(),

@@ -33,7 +33,7 @@ def read(order_id: int) -> Order:
     return service.get(current_session(), order_id=order_id)
 
 
-@blueprint.get("", auth=Permission.ORDERS_READ)
+@blueprint.get("", auth=Permission.ORDERS_READ, standby=True)
 @blueprint.input(OrderQuery, location="query", arg_name="query")
 @blueprint.output(OrderPage)
 def find(query: OrderQuery) -> dict:

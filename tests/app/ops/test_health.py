@@ -8,6 +8,7 @@ from flask import Flask
 from werkzeug.test import TestResponse
 
 from conformity import ConformingClient
+from luckygas.db import engine as database
 from luckygas.ops.health import DEADLINE_SECONDS, release_of
 from luckygas.ops.probe import Probe
 
@@ -37,7 +38,7 @@ def test_all_is_well(health: Callable[..., TestResponse]) -> None:
         "release": "0.1.0",
         "instance": "a",
         "status": "ok",
-        "checks": {"database": {"status": "ok", "reason": None}, "redis": {"status": "ok", "reason": None}},
+        "checks": {name: {"status": "ok", "reason": None} for name in ("database", "reads", "redis")},
         "reasons": [],
     }
 
@@ -51,6 +52,25 @@ def test_without_redis_it_is_degraded_and_serves(
     assert response.json["status"] == "degraded"
     assert response.json["checks"]["redis"] == {"status": "down", "reason": reason}
     assert response.json["reasons"] == [f"redis: {reason}"]
+
+
+@pytest.mark.parametrize(
+    ("port", "reason"), [("closed_port", "no connection"), ("silent_port", "no answer within 1.5 seconds")]
+)
+def test_without_standbys_it_is_degraded_and_serves(
+    health: Callable[..., TestResponse], request: pytest.FixtureRequest, port: str, reason: str
+) -> None:
+    response = health(read_database_url=f"postgresql://luckygas_app@127.0.0.1:{request.getfixturevalue(port)}/x")
+    assert response.status_code == 200
+    assert response.json["status"] == "degraded"
+    assert response.json["reasons"] == [f"reads: {reason}"]
+
+
+def test_a_standby_that_is_behind_is_told_from_one_that_is_away(
+    health: Callable[..., TestResponse], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(database, "_SECONDS_BEHIND", "7")
+    assert health().json["reasons"] == ["reads: the standby is behind: more than 1.5 seconds"]
 
 
 def test_a_redis_that_refuses_us_is_told_from_one_that_is_away(health: Callable[..., TestResponse]) -> None:

@@ -1,0 +1,101 @@
+"""Where a view that only reads gets its rows from: a standby, unless that would show the caller too little.
+
+A standby is a moment behind the primary. So whoever wrote reads from the primary for a while, on every instance of the
+service: the mark is in Redis, and a mark that cannot be asked for counts as one. A standby that fails, or that is
+itself behind, costs the caller nothing but a second attempt on the primary.
+"""
+
+import logging
+import time
+from collections.abc import Callable
+from typing import Final
+
+import redis
+from flask import Flask
+
+from luckygas.db.engine import StandbyBehind, is_unavailable
+from luckygas.db.session import transaction
+from luckygas.resources import Resources
+
+PRIMARY_AFTER_WRITE_SECONDS: Final = 2
+STANDBY_REST_SECONDS: Final = 5
+REDIS_REST_SECONDS: Final = 2
+"""How long something that failed is left alone: nobody else should wait for its time-out."""
+
+_KEY: Final = "lg:wrote:{}"
+_MANY: Final = 1000
+
+logger = logging.getLogger(__name__)
+
+
+class Reads:
+    """Decides for one process; what other processes must know is in Redis."""
+
+    def __init__(self, resources: Resources) -> None:
+        """Prepare; nothing is asked before the first read."""
+        self._resources = resources
+        self._wrote_until: dict[str, float] = {}
+        self._standby_rests_until = 0.0
+        self._redis_rests_until = 0.0
+
+    @classmethod
+    def of(cls, app: Flask) -> "Reads":
+        """Return what `register` gave to this app."""
+        return app.extensions["luckygas.reads"]
+
+    def note_write(self, principal: str) -> None:
+        """Have this principal's reads go to the primary for a while, from now on."""
+        now = time.monotonic()
+        if len(self._wrote_until) > _MANY:
+            self._wrote_until = {name: until for name, until in self._wrote_until.items() if until > now}
+        self._wrote_until[principal] = now + PRIMARY_AFTER_WRITE_SECONDS
+        try:
+            self._resources.redis.set(_KEY.format(principal), 1, ex=PRIMARY_AFTER_WRITE_SECONDS)
+        except redis.RedisError as error:
+            self._leave_redis_alone(error)
+
+    def run[T](self, principal: str, read: Callable[[], T]) -> T:
+        """Return what `read` returns, in a transaction of its own, from a standby where that will do."""
+        if not self._standby_rests() and not self._wrote_lately(principal):
+            try:
+                with transaction(self._resources.read_sessions):
+                    answer = read()
+            except StandbyBehind as behind:
+                logger.info("a standby is behind", extra={"reason": str(behind)})
+            except Exception as error:
+                if not is_unavailable(error):
+                    raise
+                self._standby_rests_until = time.monotonic() + STANDBY_REST_SECONDS
+                logger.warning("no standby served this read", extra={"reason": str(error.__cause__ or error)})
+            else:
+                self._standby_rests_until = 0.0
+                return answer
+        with transaction(self._resources.sessions):
+            return read()
+
+    def _standby_rests(self) -> bool:
+        now = time.monotonic()
+        if self._standby_rests_until > now:
+            return True
+        if self._standby_rests_until:  # it failed before: one tries, the others do not wait to see how that ends
+            self._standby_rests_until = now + STANDBY_REST_SECONDS
+        return False
+
+    def _wrote_lately(self, principal: str) -> bool:
+        now = time.monotonic()
+        if self._wrote_until.get(principal, 0) > now or self._redis_rests_until > now:
+            return True
+        try:
+            return self._resources.redis.exists(_KEY.format(principal)) > 0
+        except redis.RedisError as error:
+            self._leave_redis_alone(error)
+            return True
+
+    def _leave_redis_alone(self, error: redis.RedisError) -> None:
+        self._redis_rests_until = time.monotonic() + REDIS_REST_SECONDS
+        logger.warning("redis cannot say who wrote: reads go to the primary", extra={"reason": str(error)})
+
+
+def register(app: Flask) -> None:
+    """Give `app` its way of reading."""
+    app.extensions["luckygas.reads"] = Reads(Resources.of(app))

@@ -1,0 +1,69 @@
+"""Lists are answered by the standbys, and whoever wrote sees what they wrote."""
+
+import time
+
+from machine import Machine
+from test_order import CUSTOMER
+
+from conftest import Appliance, wait_until
+
+PATH = "/api/v1/customers"
+ROUNDS = 100
+STANDBYS = "postgresql@17-{}.service"
+GUARDIANS = "luckygas-database-supervisor.service luckygas-database-reconcile.timer"
+
+
+def standbys(machine: Machine) -> list[str]:
+    return [node["name"] for node in machine.status()["nodes"] if node["role"] == "standby"]
+
+
+def list_customers(appliance: Appliance, key: str) -> list[int]:
+    answer = appliance.request("GET", PATH, Authorization=f"Bearer {key}")
+    assert answer.status == 200, answer.text
+    return [item["id"] for item in answer.json["items"]]
+
+
+def readers(machine: Machine, names: list[str]) -> set[str]:
+    """Return those of the instances whose last statement of a web instance read customers."""
+    last = "SELECT count(*) FROM pg_stat_activity WHERE application_name ~ '^luckygas-web-[ab]-reads$'"
+    return {name for name in names if int(machine.sql(name, last)) > 0}
+
+
+def test_a_list_is_answered_by_a_standby(appliance: Appliance, machine: Machine) -> None:
+    key = appliance.new_key()
+    for _ in range(10):
+        list_customers(appliance, key)
+    assert readers(machine, standbys(machine))
+    assert not readers(machine, [machine.primary()])
+    checks = appliance.request("GET", "/api/v1/health").json["checks"]
+    assert (checks["database"]["status"], checks["reads"]["status"]) == ("ok", "ok")
+
+
+def test_whoever_wrote_sees_it_at_once_on_either_instance(appliance: Appliance) -> None:
+    key = appliance.new_key()
+    for _ in range(ROUNDS):
+        created = appliance.request("POST", PATH, CUSTOMER, Authorization=f"Bearer {key}")
+        assert created.json["id"] in list_customers(appliance, key)
+
+
+def test_nothing_fails_while_all_standbys_stop_and_come_back(appliance: Appliance, machine: Machine) -> None:
+    key = appliance.new_key()
+    list_customers(appliance, key)
+    units = " ".join(STANDBYS.format(name) for name in standbys(machine))
+    # Stopped against its will a standby would be back within seconds.
+    appliance.run(f"systemctl stop {GUARDIANS}; systemctl stop --no-block {units}")
+    slowest = 0.0
+    try:
+        deadline = time.monotonic() + 8
+        while time.monotonic() < deadline:
+            began = time.monotonic()
+            list_customers(appliance, key)
+            slowest = max(slowest, time.monotonic() - began)
+    finally:
+        appliance.run("systemctl start luckygas.target")
+    assert slowest < 3.5, "a second for the pool, or two to connect"
+    print(f"\nslowest list while the standbys were gone: {slowest:.2f} s")  # noqa: T201
+    while not readers(machine, standbys(machine)):
+        list_customers(appliance, key)
+    machine.wait_until_whole()
+    wait_until(lambda: appliance.health() == "ok", "health to be ok again")
