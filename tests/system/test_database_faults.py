@@ -192,7 +192,7 @@ def test_repmgrd_killed_in_the_middle_of_a_promotion(machine: Machine) -> None:
 
 
 # The program's steps towards the outside: a file that is replaced, a command that is run (which takes three pipes).
-STEPS = [("rename", number) for number in range(1, 6)] + [("pipe2", 2 + 3 * number) for number in STEP_COMMANDS]
+STEPS = [("rename", number) for number in range(1, 5)] + [("pipe2", 2 + 3 * number) for number in STEP_COMMANDS]
 
 
 @pytest.mark.parametrize(("call", "number"), STEPS)
