@@ -60,6 +60,17 @@ def test_rolling_restart(machine: Machine) -> None:
     assert [node["restart_pending"] for node in machine.status()["nodes"]] == [False, False, False]
 
 
+def test_the_pool_takes_up_what_was_upgraded(machine: Machine) -> None:
+    """In the window; whoever was idle connects again, and nobody waits for long."""
+    assert machine.status()["pool"]["restart_pending"]
+    with Load(machine, 4, 0.05) as load:
+        machine.run("systemctl start luckygas-database-restart.service")
+    print(f"\npool restarted: longest pause {load.longest_pause():.2f} s, failed {len(load.failed())}")
+    assert load.longest_pause() <= 1
+    assert not load.lost()
+    assert not machine.status()["pool"]["restart_pending"]
+
+
 def test_a_long_transaction_is_respected(machine: Machine) -> None:
     """A switchover is refused with the reason while somebody is in the middle of something, and nothing changes."""
     machine.wait_until_whole()

@@ -47,6 +47,9 @@ def add(verbs: argparse._SubParsersAction) -> None:
     verb("rolling-restart", roll, "restart every instance; no statement fails").add_argument(
         "--if-pending", action="store_true", help="only those with replaced binaries or old settings"
     )
+    verb("restart-pool", restart_pool, "restart the pool; clients connect again").add_argument(
+        "--if-pending", action="store_true", help="only when its program was replaced"
+    )
     verb("reconcile", reconcile, "finish what was interrupted")
     verb("pools", pools, "write the pool's entries from what is true now")
     failover = verb("failover", fail, "replace a primary that does not answer")
@@ -84,7 +87,7 @@ def told(arguments: argparse.Namespace, state: State, text: str) -> int:
 def show(arguments: argparse.Namespace, store: Store, cluster: Cluster) -> int:
     """Show the state."""
     nodes = cluster.look()
-    found = status.report(store.load(), nodes, restarts.pending(cluster, nodes))
+    found = status.report(store.load(), nodes, restarts.pending(cluster, nodes), pool_pending=pool.restart_pending())
     answer(arguments, found.data, status.human(found))
     return found.severity
 
@@ -116,6 +119,15 @@ def roll(arguments: argparse.Namespace, store: Store, cluster: Cluster) -> int:
     say = (lambda _: None) if arguments.json else print
     state = restarts.restart_all(store, cluster, only_pending=arguments.if_pending, say=say)
     return told(arguments, state, f"Done; {state.primary} leads.")
+
+
+def restart_pool(arguments: argparse.Namespace, *_: object) -> int:
+    """Restart the pool."""
+    wanted = not arguments.if_pending or pool.restart_pending()
+    if wanted:
+        pool.restart()
+    answer(arguments, {"restarted": wanted}, "restarted" if wanted else "nothing to take up")
+    return OK
 
 
 def reconcile(arguments: argparse.Namespace, store: Store, cluster: Cluster) -> int:

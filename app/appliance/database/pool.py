@@ -6,11 +6,13 @@ from pathlib import Path
 
 from appliance.database.postgres import psql
 from appliance.database.settings import BIN, SOCKETS, Settings
-from appliance.system import ENVIRONMENT, identity, log, write_file
+from appliance.output import RefusedError
+from appliance.system import ENVIRONMENT, has_replaced_files, identity, log, run, write_file
 
 # pgBouncer takes several hosts but one port: here each instance's socket has a directory, and the same name in it.
 LINKS = Path("/run/luckygas-database")
 LINK_PORT = 5432
+UNIT = "pgbouncer.service"
 PAUSED_COLUMN = -2  # of SHOW DATABASES, whose columns grow in the middle
 
 
@@ -84,6 +86,19 @@ def point(settings: Settings, primary: str, readers: Iterable[str]) -> bool:
     )
     log(f"writes go to {primary}, reads to {', '.join(sorted(readers)) or primary}: {told}")
     return True
+
+
+def restart_pending() -> bool:
+    """Tell whether the pool runs with a replaced program."""
+    pid = run(["systemctl", "show", "--value", "--property=MainPID", UNIT], timeout=5).stdout.strip()
+    return pid.isdigit() and has_replaced_files(int(pid))
+
+
+def restart() -> None:
+    """Have the pool take up what was upgraded. It ends what is under way; clients that are idle must connect again."""
+    done = run(["systemctl", "restart", UNIT], timeout=60)
+    if done.returncode:
+        raise RefusedError(f"the pool was not restarted: {done.stderr.strip()}; see: journalctl -u {UNIT}")
 
 
 def is_paused(settings: Settings) -> bool:

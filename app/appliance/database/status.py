@@ -26,7 +26,7 @@ def role(name: str, nodes: Nodes) -> str:
     return "down"
 
 
-def report(state: State, nodes: Nodes, pending: list[str]) -> Report:
+def report(state: State, nodes: Nodes, pending: list[str], *, pool_pending: bool = False) -> Report:
     """Judge the state and one look."""
     leader = nodes[state.primary]
     rows, problems = [], []
@@ -63,6 +63,11 @@ def report(state: State, nodes: Nodes, pending: list[str]) -> Report:
         f"{name} runs with replaced binaries or old settings; in the weekly window, or now: luckygas db rolling-restart"
         for name in pending
     ]
+    if pool_pending:
+        problems.append(
+            "the pool runs with a replaced program; in the weekly window, or now (clients connect again): "
+            "luckygas db restart-pool"
+        )
     severity = WARNING if problems else OK
     if not leader.primary:
         problems.insert(
@@ -78,6 +83,7 @@ def report(state: State, nodes: Nodes, pending: list[str]) -> Report:
         "epoch": state.epoch,
         "quorum_commit": state.quorum,
         "nodes": rows,
+        "pool": {"restart_pending": pool_pending},
         "problems": problems,
     }
     return Report(data, problems, severity)

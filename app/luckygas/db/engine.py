@@ -115,8 +115,10 @@ def _set_config(bounds: Mapping[str, str]) -> str:
     return ", ".join(f"set_config('{name}', '{value}', true)" for name, value in bounds.items())
 
 
-def _remember_idle_since(_connection: Any, record: ConnectionPoolEntry) -> None:
+def _remember_idle_since(connection: Any, record: ConnectionPoolEntry) -> None:
     record.info["idle_since"] = time.monotonic()
+    if isinstance(connection, ImpatientConnection):
+        connection.patience = BEGIN_PATIENCE_SECONDS  # also for the question whether it still lives
 
 
 def _replace_if_dead(connection: psycopg.Connection, record: ConnectionPoolEntry, _proxy: Any) -> None:

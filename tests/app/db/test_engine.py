@@ -94,6 +94,23 @@ def test_a_server_that_says_nothing_is_given_up(silent_port: int, monkeypatch: p
     assert time.monotonic() - began < 4
 
 
+def test_whoever_asks_an_idle_read_connection_whether_it_lives_is_impatient(settings: Settings) -> None:
+    """It may lead to a pool that has no standby, and holds every question for ten seconds."""
+    reads = database.create(
+        url=settings.database_url,
+        password=settings.database_password,
+        application_name="luckygas-tests",
+        pool_size=1,
+        only_reads=True,
+    )
+    with reads.connect() as connection:
+        raw = connection.connection.driver_connection
+        connection.execute(text("SELECT 1"))
+        assert raw.patience == database.STATEMENT_PATIENCE_SECONDS
+    assert raw.patience == database.BEGIN_PATIENCE_SECONDS
+    reads.dispose()
+
+
 def test_no_value_gets_into_a_message(engine: Engine) -> None:
     with engine.connect() as connection, pytest.raises(exc.DBAPIError) as caught:
         connection.execute(text("SELECT * FROM nowhere WHERE mobile = :mobile"), {"mobile": "0912345678"})
