@@ -71,6 +71,24 @@ class MethodNotAllowed(Problem):
     status, code, title = 405, "method_not_allowed", "This address does not take that method"
 
 
+class EditedMeanwhile(Problem):
+    """Somebody else changed it since the caller read it."""
+
+    status, code, title = 409, "edited_meanwhile", "Somebody else changed this meanwhile"
+
+    @classmethod
+    def check(cls, thing: str, *, expected: int, found: int) -> None:
+        """Raise it unless the caller edits the version that is stored."""
+        if expected != found:
+            raise cls(f"{thing} is at version {found}, not {expected}: read it again, then send your change again")
+
+
+class WrongState(Problem):
+    """The request makes sense, but not as things are now."""
+
+    status, code, title = 409, "wrong_state", "This cannot be done as things are"
+
+
 class PayloadTooLarge(Problem):
     """The body exceeds the limit."""
 

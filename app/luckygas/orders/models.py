@@ -2,14 +2,12 @@
 
 from datetime import date
 from enum import StrEnum
-from typing import Final
 
 from sqlalchemy import CheckConstraint, ForeignKey, Index, SmallInteger
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from luckygas.db.base import Base, CreatedAt, Id
-
-CYLINDER_SIZES_KG: Final = (4, 10, 16, 20, 50)
+from luckygas.taiwan import CYLINDER_SIZES_KG
 
 
 class OrderStatus(StrEnum):

@@ -3,31 +3,15 @@
 from datetime import date
 from typing import Annotated
 
-from pydantic import AfterValidator, ConfigDict, Field
+from pydantic import ConfigDict, Field
 
-from luckygas.orders.models import CYLINDER_SIZES_KG, OrderStatus
-from luckygas.web.fields import PLAIN_DIGITS, Body, Instant, Line, Lines, Output, RowId
+from luckygas.orders.models import OrderStatus
+from luckygas.web.fields import PLAIN_DIGITS, Body, CylinderKg, Instant, Line, Lines, Output, Quantity, RowId
 from luckygas.web.pagination import NextCursor, PageQuery
 
-# The largest order comes to 10^9 TWD, so no sum leaves the database's or JavaScript's integers.
 MOST_LINES = 20
-MOST_CYLINDERS = 500
 HIGHEST_PRICE_TWD = 100_000
 
-
-def _known_size(kg: int) -> int:
-    if kg not in CYLINDER_SIZES_KG:
-        raise ValueError(f"no cylinder size: use one of {', '.join(map(str, CYLINDER_SIZES_KG))}")
-    return kg
-
-
-# Not a Literal, which would take 4.0 for 4.
-CylinderKg = Annotated[
-    int,
-    AfterValidator(_known_size),
-    Field(description="Cylinder size, kilograms of gas", json_schema_extra={"enum": list(CYLINDER_SIZES_KG)}),
-]
-Quantity = Annotated[int, Field(ge=1, le=MOST_CYLINDERS, description="Number of cylinders")]
 PriceTwd = Annotated[int, Field(ge=0, le=HIGHEST_PRICE_TWD, description="Price of one cylinder, whole TWD")]
 
 _EXAMPLE = {

@@ -21,10 +21,16 @@ class Blueprint(APIBlueprint):
     """A blueprint whose every route declares `auth=` and runs in one transaction."""
 
     @override
-    def route(self, rule: str, *, auth: Access, **options: Any) -> Callable[[View], View]:
-        """Register a view that `auth`, a permission or `PUBLIC`, guards."""
+    def route(self, rule: str, *, auth: Access, conflicts: bool = False, **options: Any) -> Callable[[View], View]:
+        """Register a view that `auth`, a permission or `PUBLIC`, guards; `conflicts` says that it may answer 409."""
         register = super().route(rule, **options)
-        return lambda view: register(guarded(view, auth))
+
+        def decorate(view: View) -> View:
+            view = guarded(view, auth)
+            view.conflicts = conflicts
+            return register(view)
+
+        return decorate
 
 
 def guarded(view: View, access: Access) -> View:
@@ -43,3 +49,8 @@ def guarded(view: View, access: Access) -> View:
 def access_of(view: View) -> Access | None:
     """Return what a registered view was guarded with, or None if it was not."""
     return getattr(view, "access", None)
+
+
+def conflicts_of(view: View) -> bool:
+    """Tell whether a registered view may find that things are not as its caller thought."""
+    return getattr(view, "conflicts", False)

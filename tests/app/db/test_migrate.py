@@ -18,7 +18,10 @@ from luckygas.models import Base
 RIGHTS = {
     "alembic_version": {"SELECT"},
     "api_keys": {"SELECT", "INSERT", "UPDATE"},
-    "customers": {"SELECT", "INSERT"},
+    "customers": {"SELECT", "INSERT", "UPDATE"},
+    "customer_addresses": {"SELECT", "INSERT", "UPDATE", "DELETE"},
+    "customer_usual_cylinders": {"SELECT", "INSERT", "UPDATE", "DELETE"},
+    "customer_deposits": {"SELECT", "INSERT"},
     "orders": {"SELECT", "INSERT"},
     "order_lines": {"SELECT", "INSERT"},
     "idempotency_keys": {"SELECT", "INSERT", "UPDATE", "DELETE"},

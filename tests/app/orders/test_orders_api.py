@@ -9,8 +9,8 @@ from sqlalchemy.orm import Session
 
 from factories import make_customer, make_order, order_body
 from luckygas.customers.models import Customer
-from luckygas.orders.models import CYLINDER_SIZES_KG
 from luckygas.resources import Resources
+from luckygas.taiwan import CYLINDER_SIZES_KG
 
 PATH = "/api/v1/orders"
 LINES = st.lists(

@@ -63,7 +63,8 @@ def test_a_body_is_an_object(client: FlaskClient, body: object) -> None:
 def test_an_unknown_field_is_refused_with_those_that_exist(client: FlaskClient) -> None:
     response = client.post(CUSTOMERS, json=customer_body(phone="0912345678"))
     assert messages(response) == {
-        "phone": "there is no such field: leave it out, or use one of kind, name, mobile, tax_number, address, note"
+        "phone": "there is no such field: leave it out, or use one of kind, name, mobile, "
+        "landline, tax_number, address, further_addresses, usual_cylinders, note"
     }
 
 
