@@ -11,6 +11,8 @@ from luckygas.access import Principal
 from luckygas.accounts import service as accounts
 from luckygas.config import Settings
 from luckygas.customers import api as customers
+from luckygas.cylinders import api as cylinders
+from luckygas.drivers import api as drivers
 from luckygas.ops import health, logging
 from luckygas.orders import api as orders
 from luckygas.resources import Resources
@@ -36,8 +38,8 @@ def create_app(settings: Settings | None = None) -> Flask:
     logging.register(app)
     problems.register(app)
     health.register(app)
-    app.register_blueprint(customers.blueprint)
-    app.register_blueprint(orders.blueprint)
+    for domain in (customers, orders, drivers, cylinders):
+        app.register_blueprint(domain.blueprint)
     docs.register(app)
     return app
 

@@ -5,6 +5,7 @@ programs may rely on, `detail` is for people and says what was wrong with which 
 """
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import ClassVar, Self
 
@@ -111,6 +112,15 @@ class Invalid(Problem):
         """Build the problem from its field errors, at least one."""
         names = ", ".join(error.field for error in errors)
         return cls(f"correct {names} and send the request again", errors=errors)
+
+
+@contextmanager
+def in_field(name: str) -> Iterator[None]:
+    """Blame what the block does not find on the field `name` of the body, which named it."""
+    try:
+        yield
+    except NotFound as error:
+        raise Invalid.because(FieldError(name, f"{error.detail}: create it first")) from None
 
 
 class InternalError(Problem):

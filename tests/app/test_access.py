@@ -10,6 +10,7 @@ from luckygas.web.blueprint import access_of
 
 READERS = {Role.ADMIN, Role.DISPATCHER, Role.DRIVER, Role.SERVICE}
 OFFICE = {Role.ADMIN, Role.DISPATCHER}
+CREW = OFFICE | {Role.DRIVER}
 # Every route that is not public, what it asks for, and who has that. A new route fails here until it has its line.
 MATRIX = {
     ("POST", "/api/v1/customers", "customers:write"): OFFICE,
@@ -21,6 +22,19 @@ MATRIX = {
     ("POST", "/api/v1/orders", "orders:write"): OFFICE | {Role.SERVICE},
     ("GET", "/api/v1/orders", "orders:read"): READERS,
     ("GET", "/api/v1/orders/<id:order_id>", "orders:read"): READERS,
+    ("POST", "/api/v1/drivers", "drivers:write"): OFFICE,
+    ("GET", "/api/v1/drivers", "drivers:read"): CREW,
+    ("GET", "/api/v1/drivers/<id:driver_id>", "drivers:read"): CREW,
+    ("PUT", "/api/v1/drivers/<id:driver_id>", "drivers:write"): OFFICE,
+    ("POST", "/api/v1/cylinders", "cylinders:write"): OFFICE,
+    ("GET", "/api/v1/cylinders", "cylinders:read"): CREW,
+    ("GET", "/api/v1/cylinders/<id:cylinder_id>", "cylinders:read"): CREW,
+    ("GET", "/api/v1/cylinders/<id:cylinder_id>/moves", "cylinders:read"): CREW,
+    ("PUT", "/api/v1/cylinders/<id:cylinder_id>/inspection", "cylinders:write"): OFFICE,
+    ("POST", "/api/v1/cylinders/load", "cylinders:write"): OFFICE,
+    ("POST", "/api/v1/cylinders/unload", "cylinders:write"): OFFICE,
+    ("POST", "/api/v1/cylinders/refill", "cylinders:write"): OFFICE,
+    ("GET", "/api/v1/cylinders/stock", "cylinders:read"): CREW,
 }
 PUBLIC_RULES = {"/healthz", "/api/v1/health", "/api/v1/openapi.json", "/api/v1/docs"}
 

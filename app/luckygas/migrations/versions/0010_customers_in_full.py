@@ -9,13 +9,10 @@ down_revision = "0001"
 APP_ROLE = "luckygas_app"
 
 # What does not matter in an address: blanks, width, the two ways to write 臺 and to write the number of a section.
-ADDRESS_KEY = r"""
+ADDRESS_KEY = """
 CREATE FUNCTION address_key(address text) RETURNS text
 LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
-RETURN lower(translate(
-    regexp_replace(normalize(address, NFKC), '\s', '', 'g'),
-    '台一二三四五六七八九', '臺123456789'
-))
+RETURN lower(translate(normalize(address, NFKC), '台一二三四五六七八九 ', '臺123456789'))
 """
 ADDRESS_PAIRS = """
 CREATE FUNCTION address_pairs(address text) RETURNS text[]
