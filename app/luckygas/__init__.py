@@ -38,8 +38,14 @@ def create_app(settings: Settings | None = None) -> Flask:
     logging.register(app)
     problems.register(app)
     health.register(app)
-    for domain in (customers, orders, drivers, cylinders):
-        app.register_blueprint(domain.blueprint)
+    for blueprint in (
+        customers.blueprint,
+        orders.blueprint,
+        orders.prices_blueprint,
+        drivers.blueprint,
+        cylinders.blueprint,
+    ):
+        app.register_blueprint(blueprint)
     docs.register(app)
     return app
 

@@ -16,6 +16,7 @@ class Permission(StrEnum):
     CUSTOMERS_WRITE = "customers:write"
     ORDERS_READ = "orders:read"
     ORDERS_WRITE = "orders:write"
+    PRICES_WRITE = "prices:write"
     DRIVERS_READ = "drivers:read"
     DRIVERS_WRITE = "drivers:write"
     CYLINDERS_READ = "cylinders:read"

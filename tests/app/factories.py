@@ -62,7 +62,9 @@ def make_customer(session: Session, **changes: Any) -> Customer:
 def make_order(session: Session, customer: Customer | None = None, **changes: Any) -> Order:
     """Store an order, of a new customer unless one is given."""
     customer = customer or make_customer(session)
-    return orders.place(session, order=OrderIn.model_validate(order_body(customer.id, **changes)), today=TODAY)
+    return orders.place(
+        session, order=OrderIn.model_validate(order_body(customer.id, **changes)), by="tests", today=TODAY
+    )
 
 
 def make_driver(session: Session, **changes: Any) -> Driver:

@@ -6,7 +6,7 @@ from typing import Annotated
 from pydantic import ConfigDict, Field
 
 from luckygas.orders.models import OrderStatus
-from luckygas.web.fields import PLAIN_DIGITS, Body, CylinderKg, Instant, Line, Lines, Output, Quantity, RowId
+from luckygas.web.fields import PLAIN_DIGITS, Body, CylinderKg, Instant, Line, Lines, Output, Quantity, RowId, Version
 from luckygas.web.pagination import NextCursor, PageQuery
 
 MOST_LINES = 20
@@ -26,7 +26,7 @@ class OrderLineIn(Body):
 
     cylinder_kg: CylinderKg
     quantity: Quantity
-    unit_price_twd: PriceTwd
+    unit_price_twd: Annotated[PriceTwd | None, Field(description="Today's price of the list if left out")] = None
 
 
 class OrderIn(Body):
@@ -41,6 +41,31 @@ class OrderIn(Body):
     ] = None
     note: Annotated[Lines, Field(max_length=1000)] | None = None
     wanted_on: Annotated[date | None, Field(description="The day to deliver, today at the earliest")] = None
+
+
+class OrderChange(Body):
+    """All that may still be changed of an order, as it is to be from now on."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [{"lines": _EXAMPLE["lines"], "delivery_address": "臺北市大同區民生西路 45 號", "version": 1}]
+        }
+    )
+
+    lines: Annotated[list[OrderLineIn], Field(min_length=1, max_length=MOST_LINES)]
+    delivery_address: Annotated[Line, Field(max_length=200)]
+    note: Annotated[Lines, Field(max_length=1000)] | None = None
+    wanted_on: Annotated[date | None, Field(description="The day to deliver, today at the earliest")] = None
+    version: Version
+
+
+class CancelIn(Body):
+    """Why an order is cancelled."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"reason": "客人出國", "version": 1}]})
+
+    reason: Annotated[Line, Field(max_length=200)]
+    version: Version
 
 
 class OrderLineOut(Output):
@@ -62,6 +87,7 @@ class OrderOut(Output):
     delivery_address: str
     note: str | None
     wanted_on: date | None
+    version: Version
     placed_at: Instant
 
 
@@ -70,10 +96,59 @@ class OrderQuery(PageQuery):
 
     customer_id: Annotated[RowId, PLAIN_DIGITS] | None = None
     status: OrderStatus | None = None
+    wanted_on: date | None = None
 
 
 class OrderPage(Output):
     """Some orders, newest first."""
 
     items: list[OrderOut]
+    next_cursor: NextCursor
+
+
+class OrderEventOut(Output):
+    """One thing that happened to an order."""
+
+    id: RowId
+    status: OrderStatus
+    version: Version
+    note: str | None
+    by: str
+    at: Instant
+
+
+class OrderEventPage(Output):
+    """What happened to an order, newest first."""
+
+    items: list[OrderEventOut]
+    next_cursor: NextCursor
+
+
+class PriceIn(Body):
+    """What a size costs from a day on."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"cylinder_kg": 20, "unit_price_twd": 850, "valid_from": "2030-01-01"}]}
+    )
+
+    cylinder_kg: CylinderKg
+    unit_price_twd: PriceTwd
+    valid_from: Annotated[date, Field(description="Today at the earliest: what was sold keeps its price")]
+
+
+class PriceOut(Output):
+    """What a size costs from a day on."""
+
+    id: RowId
+    cylinder_kg: CylinderKg
+    unit_price_twd: PriceTwd
+    valid_from: date
+    by: str
+    created_at: Instant
+
+
+class PricePage(Output):
+    """Some prices, the latest entry first."""
+
+    items: list[PriceOut]
     next_cursor: NextCursor

@@ -3,7 +3,7 @@ from collections.abc import Callable
 import psycopg
 import pytest
 from alembic import command
-from sqlalchemy import create_engine
+from sqlalchemy import CheckConstraint, create_engine
 
 from luckygas.config import MigrationSettings
 from luckygas.db.migrate import (
@@ -25,8 +25,10 @@ RIGHTS = {
     "drivers": {"SELECT", "INSERT", "UPDATE"},
     "cylinders": {"SELECT", "INSERT", "UPDATE"},
     "cylinder_moves": {"SELECT", "INSERT"},
-    "orders": {"SELECT", "INSERT"},
-    "order_lines": {"SELECT", "INSERT"},
+    "orders": {"SELECT", "INSERT", "UPDATE"},
+    "order_lines": {"SELECT", "INSERT", "UPDATE", "DELETE"},
+    "order_events": {"SELECT", "INSERT"},
+    "prices": {"SELECT", "INSERT"},
     "idempotency_keys": {"SELECT", "INSERT", "UPDATE", "DELETE"},
 }
 
@@ -52,18 +54,20 @@ def test_the_migrations_make_what_the_models_say(environ: dict[str, str]) -> Non
     with engine.connect() as connection:
         assert current_revision(connection) == known_revisions()[0]
         command.check(configuration(connection))
-        names = {row[0] for row in connection.exec_driver_sql("SELECT conname FROM pg_constraint WHERE contype = 'c'")}
+        found = connection.exec_driver_sql(
+            "SELECT conname FROM pg_constraint WHERE contype = 'c' AND connamespace = 'public'::regnamespace"
+        )
+        names = set(found.scalars())
     engine.dispose()
-    checks = {f"{table}_{name}_check" for table, name in declared_checks()}
-    assert checks <= names
+    assert declared_checks() == names
 
 
-def declared_checks() -> set[tuple[str, str]]:
+def declared_checks() -> set[str]:
     return {
-        (table.name, str(constraint.name).removeprefix(f"{table.name}_").removesuffix("_check"))
+        str(constraint.name)
         for table in Base.metadata.tables.values()
         for constraint in table.constraints
-        if constraint.__visit_name__ == "check_constraint"
+        if isinstance(constraint, CheckConstraint)
     }
 
 

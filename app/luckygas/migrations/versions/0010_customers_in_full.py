@@ -23,12 +23,29 @@ RETURN ARRAY(
 )
 """
 
+# The first migration gave these names in full, and the naming rule added its parts once more.
+DOUBLED_NAMES = """
+DO $$
+DECLARE found record;
+BEGIN
+    FOR found IN
+        SELECT conrelid::regclass AS place, conname AS old, substr(conname, length(relname) + 2) AS whole
+        FROM pg_constraint JOIN pg_class ON pg_class.oid = conrelid
+        WHERE contype = 'c' AND starts_with(conname, relname || '_' || relname || '_')
+    LOOP
+        EXECUTE format('ALTER TABLE %s RENAME CONSTRAINT %I TO %I',
+            found.place, found.old, regexp_replace(found.whole, '_check$', ''));
+    END LOOP;
+END $$
+"""
+
 
 def upgrade() -> None:
     """Create the tables, the functions of the search and their indexes."""
+    op.execute(DOUBLED_NAMES)
     op.add_column("customers", sa.Column("landline", sa.Text))
     op.add_column("customers", sa.Column("version", sa.Integer, server_default="1", nullable=False))
-    op.create_check_constraint("customers_landline_check", "customers", "landline ~ '^0[2-8][0-9]{7,8}$'")
+    op.create_check_constraint("landline", "customers", "landline ~ '^0[2-8][0-9]{7,8}$'")
     customer_id = sa.ForeignKey("customers.id", name="customer_addresses_customer_id_fkey")
     op.create_table(
         "customer_addresses",
@@ -43,8 +60,8 @@ def upgrade() -> None:
         sa.Column("customer_id", sa.BigInteger, customer_id, primary_key=True),
         sa.Column("cylinder_kg", sa.SmallInteger, primary_key=True),
         sa.Column("quantity", sa.Integer, nullable=False),
-        sa.CheckConstraint("cylinder_kg IN (4, 10, 16, 20, 50)", "customer_usual_cylinders_cylinder_kg_check"),
-        sa.CheckConstraint("quantity > 0", "customer_usual_cylinders_quantity_check"),
+        sa.CheckConstraint("cylinder_kg IN (4, 10, 16, 20, 50)", "cylinder_kg"),
+        sa.CheckConstraint("quantity > 0", "quantity"),
     )
     customer_id = sa.ForeignKey("customers.id", name="customer_deposits_customer_id_fkey")
     op.create_table(
@@ -55,7 +72,7 @@ def upgrade() -> None:
         sa.Column("note", sa.Text),
         sa.Column("by", sa.Text, nullable=False),
         sa.Column("created_at", sa.DateTime(timezone=True), server_default=sa.func.now(), nullable=False),
-        sa.CheckConstraint("amount_twd <> 0", "customer_deposits_amount_twd_check"),
+        sa.CheckConstraint("amount_twd <> 0", "amount_twd"),
     )
     op.create_index("customer_deposits_customer_id_id_idx", "customer_deposits", ["customer_id", "id"])
     op.create_index("customer_deposits_created_at_idx", "customer_deposits", ["created_at"])

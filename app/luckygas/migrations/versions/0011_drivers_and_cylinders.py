@@ -29,8 +29,8 @@ def upgrade() -> None:
         sa.Column("version", sa.Integer, nullable=False),
         sa.Column("created_at", sa.DateTime(timezone=True), server_default=sa.func.now(), nullable=False),
         sa.UniqueConstraint("principal", name="drivers_principal_key"),
-        sa.CheckConstraint("mobile ~ '^09[0-9]{8}$'", "drivers_mobile_check"),
-        sa.CheckConstraint("capacity_kg > 0", "drivers_capacity_kg_check"),
+        sa.CheckConstraint("mobile ~ '^09[0-9]{8}$'", "mobile"),
+        sa.CheckConstraint("capacity_kg > 0", "capacity_kg"),
     )
     op.create_table(
         "cylinders",
@@ -42,8 +42,8 @@ def upgrade() -> None:
         *_place("cylinders"),
         sa.Column("created_at", sa.DateTime(timezone=True), server_default=sa.func.now(), nullable=False),
         sa.UniqueConstraint("serial", name="cylinders_serial_key"),
-        sa.CheckConstraint("cylinder_kg IN (4, 10, 16, 20, 50)", "cylinders_cylinder_kg_check"),
-        sa.CheckConstraint(PLACE, "cylinders_place_check"),
+        sa.CheckConstraint("cylinder_kg IN (4, 10, 16, 20, 50)", "cylinder_kg"),
+        sa.CheckConstraint(PLACE, "place"),
     )
     op.create_index("cylinders_customer_id_id_idx", "cylinders", ["customer_id", "id"])
     op.create_index("cylinders_driver_id_id_idx", "cylinders", ["driver_id", "id"])
