@@ -13,6 +13,7 @@ from luckygas.config import Settings
 from luckygas.customers import api as customers
 from luckygas.cylinders import api as cylinders
 from luckygas.drivers import api as drivers
+from luckygas.jobs import api as jobs
 from luckygas.ops import health, logging
 from luckygas.orders import api as orders
 from luckygas.resources import Resources
@@ -44,6 +45,7 @@ def create_app(settings: Settings | None = None) -> Flask:
         orders.prices_blueprint,
         drivers.blueprint,
         cylinders.blueprint,
+        jobs.blueprint,
     ):
         app.register_blueprint(blueprint)
     docs.register(app)

@@ -21,6 +21,8 @@ class Permission(StrEnum):
     DRIVERS_WRITE = "drivers:write"
     CYLINDERS_READ = "cylinders:read"
     CYLINDERS_WRITE = "cylinders:write"
+    JOBS_READ = "jobs:read"
+    JOBS_WRITE = "jobs:write"
 
 
 class Role(StrEnum):

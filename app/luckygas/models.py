@@ -5,7 +5,8 @@ from luckygas.customers import models as customers
 from luckygas.cylinders import models as cylinders
 from luckygas.db.base import Base
 from luckygas.drivers import models as drivers
+from luckygas.jobs import tables as jobs
 from luckygas.orders import models as orders
 from luckygas.web import idempotency
 
-__all__ = ["Base", "accounts", "customers", "cylinders", "drivers", "idempotency", "orders"]
+__all__ = ["Base", "accounts", "customers", "cylinders", "drivers", "idempotency", "jobs", "orders"]

@@ -40,6 +40,8 @@ MATRIX = {
     ("POST", "/api/v1/cylinders/unload", "cylinders:write"): OFFICE,
     ("POST", "/api/v1/cylinders/refill", "cylinders:write"): OFFICE,
     ("GET", "/api/v1/cylinders/stock", "cylinders:read"): CREW,
+    ("GET", "/api/v1/jobs", "jobs:read"): OFFICE,
+    ("POST", "/api/v1/jobs/<id:job_id>/replay", "jobs:write"): OFFICE,
 }
 PUBLIC_RULES = {"/healthz", "/api/v1/health", "/api/v1/openapi.json", "/api/v1/docs"}
 
