@@ -11,6 +11,9 @@ from luckygas.access import Principal
 from luckygas.accounts import service as accounts
 from luckygas.config import Settings
 from luckygas.customers import api as customers
+from luckygas.cylinders import api as cylinders
+from luckygas.drivers import api as drivers
+from luckygas.jobs import api as jobs
 from luckygas.ops import health, logging
 from luckygas.orders import api as orders
 from luckygas.resources import Resources
@@ -37,8 +40,15 @@ def create_app(settings: Settings | None = None) -> Flask:
     problems.register(app)
     reads.register(app)
     health.register(app)
-    app.register_blueprint(customers.blueprint)
-    app.register_blueprint(orders.blueprint)
+    for blueprint in (
+        customers.blueprint,
+        orders.blueprint,
+        orders.prices_blueprint,
+        drivers.blueprint,
+        cylinders.blueprint,
+        jobs.blueprint,
+    ):
+        app.register_blueprint(blueprint)
     docs.register(app)
     return app
 

@@ -16,6 +16,13 @@ class Permission(StrEnum):
     CUSTOMERS_WRITE = "customers:write"
     ORDERS_READ = "orders:read"
     ORDERS_WRITE = "orders:write"
+    PRICES_WRITE = "prices:write"
+    DRIVERS_READ = "drivers:read"
+    DRIVERS_WRITE = "drivers:write"
+    CYLINDERS_READ = "cylinders:read"
+    CYLINDERS_WRITE = "cylinders:write"
+    JOBS_READ = "jobs:read"
+    JOBS_WRITE = "jobs:write"
 
 
 class Role(StrEnum):
@@ -36,7 +43,14 @@ PUBLIC: Final = "public"
 GRANTS: Final[Mapping[Role, frozenset[Permission]]] = {
     Role.ADMIN: frozenset(Permission),
     Role.DISPATCHER: frozenset(Permission),
-    Role.DRIVER: frozenset({Permission.CUSTOMERS_READ, Permission.ORDERS_READ}),
+    Role.DRIVER: frozenset(
+        {
+            Permission.CUSTOMERS_READ,
+            Permission.ORDERS_READ,
+            Permission.DRIVERS_READ,
+            Permission.CYLINDERS_READ,
+        }
+    ),
     # A key is not tied to one customer's record yet, so any grant here would open everybody's data.
     Role.CUSTOMER: frozenset(),
     Role.SERVICE: frozenset({Permission.CUSTOMERS_READ, Permission.ORDERS_READ, Permission.ORDERS_WRITE}),

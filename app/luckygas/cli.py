@@ -1,24 +1,31 @@
 """`luckygas-app`: the service's own tools. They need its environment and credentials, nothing else."""
 
 import json
+import logging.config
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
-from typing import Any, override
+from typing import Any, Final, override
 
 import click
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
-from luckygas import create_app
+from luckygas import create_app, worker
 from luckygas.access import Role
 from luckygas.accounts import service as accounts
-from luckygas.config import MigrationSettings, Settings
+from luckygas.config import MigrationSettings, Settings, WorkerSettings
 from luckygas.db import engine as database
 from luckygas.db.migrate import MigrationRunning, upgrade
 from luckygas.environment import SettingsError
 from luckygas.errors import Problem
+from luckygas.jobs import service as jobs
+from luckygas.jobs.schemas import JobStatus
+from luckygas.ops.logging import configuration
 from luckygas.version import __version__
+from luckygas.web.addresses import LARGEST_ID
+
+_MOST_LISTED: Final = 200
 
 
 class Tools(click.Group):
@@ -60,6 +67,46 @@ def migrate() -> None:
 def print_openapi() -> None:
     """Print the OpenAPI document."""
     click.echo(json.dumps(create_app().extensions["luckygas.openapi"], ensure_ascii=False, indent=2))
+
+
+@main.command()
+@click.option("--until-empty", is_flag=True, help="Stop when there is nothing left to do.")
+def work(*, until_empty: bool) -> None:
+    """Do the jobs in the queue, until told to stop."""
+    settings = Settings.from_environ()
+    logging.config.dictConfig(configuration(settings))
+    worker.run(settings, WorkerSettings.from_environ(), wait=not until_empty)
+
+
+@main.group()
+def job() -> None:
+    """Look at jobs that failed for good, and replay them."""
+
+
+@job.command("list")
+@click.option("--status", type=click.Choice([status.value for status in JobStatus]), default=JobStatus.DEAD.value)
+def list_jobs(status: str) -> None:
+    """List jobs, the newest first: those that failed for good, unless asked otherwise."""
+    with _session() as (session, _):
+        for row in jobs.find(session, status=status, before_id=LARGEST_ID, count=_MOST_LISTED):
+            arguments = json.dumps(row.arguments)
+            click.echo(f"{row.id}  {row.name:24}  {row.attempts} attempts  {arguments}  {row.last_failure or ''}")
+
+
+@job.command("worker")
+def show_worker() -> None:
+    """Tell whether somebody does the jobs."""
+    with _session() as (session, _):
+        click.echo("a worker is alive" if jobs.has_live_worker(session) else "there is no worker")
+
+
+@job.command("replay")
+@click.argument("job_id", metavar="ID", type=int)
+def replay_job(job_id: int) -> None:
+    """Have a job that failed for good run again."""
+    with _session() as (session, _):
+        row = jobs.replay(session, job_id=job_id)
+        click.echo(f"job {row.id}, {row.name}, is in the queue again")
 
 
 @main.group()

@@ -85,6 +85,23 @@ class MigrationSettings:
         return settings
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class WorkerSettings:
+    """How the worker connects: with the service's own role, but past the pool, since it listens."""
+
+    database_url: str
+
+    @classmethod
+    def from_environ(cls, environ: Mapping[str, str] = os.environ) -> Self:
+        """Read everything, or raise one `SettingsError` that names every problem."""
+        read = Reader(environ)
+        settings = cls(
+            database_url=read.required("LUCKYGAS_WORKER_DATABASE_URL", _database_url, example=_DATABASE_EXAMPLE)
+        )
+        read.finish()
+        return settings
+
+
 def _database_url(text: str) -> str:
     way_out = f"write it as {_DATABASE_EXAMPLE}"
     if not text.startswith(("postgresql://", "postgres://")):

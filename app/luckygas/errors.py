@@ -5,6 +5,7 @@ programs may rely on, `detail` is for people and says what was wrong with which 
 """
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import ClassVar, Self
 
@@ -71,6 +72,24 @@ class MethodNotAllowed(Problem):
     status, code, title = 405, "method_not_allowed", "This address does not take that method"
 
 
+class EditedMeanwhile(Problem):
+    """Somebody else changed it since the caller read it."""
+
+    status, code, title = 409, "edited_meanwhile", "Somebody else changed this meanwhile"
+
+    @classmethod
+    def check(cls, thing: str, *, expected: int, found: int) -> None:
+        """Raise it unless the caller edits the version that is stored."""
+        if expected != found:
+            raise cls(f"{thing} is at version {found}, not {expected}: read it again, then send your change again")
+
+
+class WrongState(Problem):
+    """The request makes sense, but not as things are now."""
+
+    status, code, title = 409, "wrong_state", "This cannot be done as things are"
+
+
 class PayloadTooLarge(Problem):
     """The body exceeds the limit."""
 
@@ -93,6 +112,15 @@ class Invalid(Problem):
         """Build the problem from its field errors, at least one."""
         names = ", ".join(error.field for error in errors)
         return cls(f"correct {names} and send the request again", errors=errors)
+
+
+@contextmanager
+def in_field(name: str) -> Iterator[None]:
+    """Blame what the block does not find on the field `name` of the body, which named it."""
+    try:
+        yield
+    except NotFound as error:
+        raise Invalid.because(FieldError(name, f"{error.detail}: create it first")) from None
 
 
 class InternalError(Problem):

@@ -4,8 +4,12 @@ import re
 import unicodedata
 from typing import Final
 
+CYLINDER_SIZES_KG: Final = (4, 10, 16, 20, 50)
+"""Kilograms of gas in the cylinders that are sold."""
+
 _MOBILE: Final = re.compile(r"(?:\+886|0)(9[0-9]{8})")
-_SEPARATORS: Final = re.compile(r"[\s-]")
+_LANDLINE: Final = re.compile(r"(?:\+886|0)([2-8][0-9]{7,8})")
+_SEPARATORS: Final = re.compile(r"[\s()-]")
 _TAX_WEIGHTS: Final = (1, 2, 1, 2, 1, 2, 4, 1)
 _TAX_DIGITS: Final = re.compile(r"[0-9]{8}")
 _SEVENTH: Final = 6
@@ -20,6 +24,17 @@ def normalise_mobile(text: str) -> str:
     match = _MOBILE.fullmatch(_SEPARATORS.sub("", unicodedata.normalize("NFKC", text)))
     if match is None:
         raise ValueError("not a Taiwanese mobile number: write it as 0912345678 or +886 912 345 678")
+    return f"0{match[1]}"
+
+
+def normalise_landline(text: str) -> str:
+    """Return a number of the fixed network as its digits from the area code's 0 on.
+
+    Accepts what people type, as `normalise_mobile` does, and brackets around the area code. Raises `ValueError`.
+    """
+    match = _LANDLINE.fullmatch(_SEPARATORS.sub("", unicodedata.normalize("NFKC", text)))
+    if match is None:
+        raise ValueError("not a Taiwanese landline number: write it with its area code as 02-23456789")
     return f"0{match[1]}"
 
 

@@ -34,6 +34,7 @@ from luckygas.resources import Resources
 ROLES = {"luckygas_owner": SECRETS["database_owner_password"], "luckygas_app": SECRETS["database_password"]}
 
 REDIS_COMMANDS = ["-@all", "+@read", "+@write", "+@connection", "-@dangerous"]
+QUEUE_TABLES = ("procrastinate_jobs", "procrastinate_periodic_defers", "procrastinate_workers", "procrastinate_events")
 
 # The checkout may be read-only, machines differ in speed, and our fixtures are safe to share between examples.
 hypothesis_settings.register_profile(
@@ -104,6 +105,7 @@ def environ_of(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], dict
         return {
             "CREDENTIALS_DIRECTORY": str(credentials),
             "LUCKYGAS_DATABASE_URL": f"postgresql://luckygas_app@/{quote(database)}?{place}",
+            "LUCKYGAS_WORKER_DATABASE_URL": f"postgresql://luckygas_app@/{quote(database)}?{place}",
             "LUCKYGAS_MIGRATION_DATABASE_URL": f"postgresql://luckygas_owner@/{quote(database)}?{place}",
             "LUCKYGAS_REDIS_URL": f"redis://luckygas_app@{address['host']}:{address['port']}/0",
             "LUCKYGAS_CONTACT_EMAIL": "admin@example.tw",
@@ -166,7 +168,7 @@ def committing_app(shared_app: Flask) -> Iterator[Flask]:
     with Resources.of(shared_app).engine.connect() as connection:
         name = connection.scalar(text("SELECT current_database()"))
     with psycopg.connect(_required("TEST_DATABASE_URL"), dbname=name) as connection:
-        connection.execute(f"TRUNCATE {', '.join(Base.metadata.tables)} RESTART IDENTITY".encode())
+        connection.execute(f"TRUNCATE {', '.join([*Base.metadata.tables, *QUEUE_TABLES])} RESTART IDENTITY".encode())
 
 
 @pytest.fixture

@@ -12,6 +12,12 @@ from luckygas.accounts.keys import Key
 from luckygas.customers import service as customers
 from luckygas.customers.models import Customer
 from luckygas.customers.schemas import CustomerIn
+from luckygas.cylinders import service as cylinders
+from luckygas.cylinders.models import Cylinder
+from luckygas.cylinders.schemas import CylinderIn
+from luckygas.drivers import service as drivers
+from luckygas.drivers.models import Driver
+from luckygas.drivers.schemas import DriverIn
 from luckygas.orders import service as orders
 from luckygas.orders.models import Order
 from luckygas.orders.schemas import OrderIn
@@ -24,6 +30,7 @@ SECRETS = {
 }
 PEPPER = SECRETS["api_key_pepper"]
 TODAY = date(2026, 5, 1)
+GOOD_UNTIL = date(2099, 1, 1)
 
 _numbers = itertools.count(1)
 
@@ -55,7 +62,22 @@ def make_customer(session: Session, **changes: Any) -> Customer:
 def make_order(session: Session, customer: Customer | None = None, **changes: Any) -> Order:
     """Store an order, of a new customer unless one is given."""
     customer = customer or make_customer(session)
-    return orders.place(session, order=OrderIn.model_validate(order_body(customer.id, **changes)), today=TODAY)
+    return orders.place(
+        session, order=OrderIn.model_validate(order_body(customer.id, **changes)), by="tests", today=TODAY
+    )
+
+
+def make_driver(session: Session, **changes: Any) -> Driver:
+    """Store a driver."""
+    number = next(_numbers)
+    body = {"name": f"林司機{number}", "mobile": f"09{number:08}", "plate": f"R-{number}", "capacity_kg": 1000}
+    return drivers.create(session, driver=DriverIn.model_validate(body | changes))
+
+
+def make_cylinder(session: Session, **changes: Any) -> Cylinder:
+    """Store a full cylinder of 20 kg in the depot, with an inspection that is good for years."""
+    body = {"serial": f"LG-{next(_numbers):06}", "cylinder_kg": 20, "inspected_until": GOOD_UNTIL, "is_full": True}
+    return cylinders.register(session, cylinder=CylinderIn.model_validate(body | changes, strict=False), by="tests")
 
 
 def make_key(session: Session, *, role: Role = Role.ADMIN, name: str = "tests", days: int = 90) -> Key:

@@ -10,8 +10,12 @@ import pytest
 from click.testing import CliRunner, Result
 from flask import Flask
 from openapi_spec_validator import validate
+from sqlalchemy import text
 
 from luckygas.cli import main
+from luckygas.jobs import queue
+from luckygas.jobs.tables import JobFailure
+from luckygas.resources import Resources
 
 KEY = re.compile(r"lg_live_([0-9a-z]{8})_[0-9A-Za-z]{43}\n")
 
@@ -143,3 +147,25 @@ def test_the_console_script_needs_only_environment_and_credentials(environ: dict
     command = [sys.executable, "-c", "import sys; from luckygas.cli import main; sys.exit(main())", "check-config"]
     done = subprocess.run(command, env=environ | path, cwd="/", capture_output=True, text=True, check=False)  # noqa: S603
     assert (done.returncode, done.stdout, done.stderr) == (0, "configuration ok\n", "")
+
+
+def test_the_worker_stops_when_there_is_nothing_left_to_do(run_committing: Callable[..., Result]) -> None:
+    assert run_committing("work", "--until-empty").exit_code == 0
+
+
+def test_dead_jobs_are_listed_and_replayed(run_committing: Callable[..., Result], committing_app: Flask) -> None:
+    with Resources.of(committing_app).sessions.begin() as session:
+        number = queue.enqueue(session, "jobs.forget")
+        session.execute(text("UPDATE procrastinate_jobs SET status = 'failed', attempts = 24"))
+        session.add(JobFailure(job_id=number, attempt=24, reason="Timeout: 5 s"))
+    assert run_committing("job", "list").output == f"{number}  {'jobs.forget':24}  24 attempts  {{}}  Timeout: 5 s\n"
+    assert run_committing("job", "replay", str(number)).output == f"job {number}, jobs.forget, is in the queue again\n"
+    assert run_committing("job", "list").output == ""
+    assert run_committing("job", "replay", str(number)).exit_code == 1
+
+
+def test_it_is_told_whether_a_worker_is_there(run_committing: Callable[..., Result], committing_app: Flask) -> None:
+    assert run_committing("job", "worker").output == "there is no worker\n"
+    with Resources.of(committing_app).sessions.begin() as session:
+        session.execute(text("INSERT INTO procrastinate_workers DEFAULT VALUES"))
+    assert run_committing("job", "worker").output == "a worker is alive\n"

@@ -4,13 +4,23 @@ from flask import url_for
 
 from luckygas.access import Permission
 from luckygas.customers import service
-from luckygas.customers.models import Customer
-from luckygas.customers.schemas import CustomerIn, CustomerOut, CustomerPage, CustomerQuery
+from luckygas.customers.models import Customer, Deposit
+from luckygas.customers.schemas import (
+    CustomerChange,
+    CustomerIn,
+    CustomerOut,
+    CustomerPage,
+    CustomerQuery,
+    DepositIn,
+    DepositOut,
+    DepositPage,
+)
 from luckygas.db.session import current_session
 from luckygas.web.addresses import API
+from luckygas.web.auth import current_principal
 from luckygas.web.blueprint import Blueprint
 from luckygas.web.idempotency import idempotent
-from luckygas.web.pagination import page_of
+from luckygas.web.pagination import PageQuery, page_of
 
 blueprint = Blueprint("customers", __name__, url_prefix=f"{API}/customers", tag="Customers")
 
@@ -32,12 +42,46 @@ def read(customer_id: int) -> Customer:
     return service.get(current_session(), customer_id=customer_id)
 
 
+@blueprint.put("/<id:customer_id>", auth=Permission.CUSTOMERS_WRITE, conflicts=True)
+@blueprint.input(CustomerChange, arg_name="customer")
+@blueprint.output(CustomerOut)
+def change(customer_id: int, customer: CustomerChange) -> Customer:
+    """Change a customer to what is given; refused if somebody else was faster."""
+    return service.change(current_session(), customer_id=customer_id, customer=customer)
+
+
 @blueprint.get("", auth=Permission.CUSTOMERS_READ, standby=True)
 @blueprint.input(CustomerQuery, location="query", arg_name="query")
 @blueprint.output(CustomerPage)
 def find(query: CustomerQuery) -> dict:
-    """List customers, newest first."""
+    """List customers, newest first; those of one number, of the end of a number or of a part of an address."""
     return page_of(
         query,
-        lambda before_id, count: service.find(current_session(), mobile=query.mobile, before_id=before_id, count=count),
+        lambda before_id, count: service.find(current_session(), query=query, before_id=before_id, count=count),
     )
+
+
+@blueprint.post("/<id:customer_id>/deposits", auth=Permission.CUSTOMERS_WRITE, conflicts=True)
+@blueprint.input(DepositIn, arg_name="deposit")
+@idempotent
+@blueprint.output(DepositOut, status_code=201)
+def move_deposit(customer_id: int, deposit: DepositIn) -> tuple[Deposit, int]:
+    """Take in a deposit for cylinders on loan, or give it back."""
+    by = current_principal().id
+    return service.move_deposit(current_session(), customer_id=customer_id, deposit=deposit, by=by), 201
+
+
+@blueprint.get("/<id:customer_id>/deposits", auth=Permission.CUSTOMERS_READ)
+@blueprint.input(PageQuery, location="query", arg_name="query")
+@blueprint.output(DepositPage)
+def deposits(customer_id: int, query: PageQuery) -> dict:
+    """List the changes of a customer's deposit, newest first, and what is held now."""
+    session = current_session()
+    service.get(session, customer_id=customer_id)
+    page = page_of(
+        query,
+        lambda before_id, count: service.find_deposits(
+            session, customer_id=customer_id, before_id=before_id, count=count
+        ),
+    )
+    return page | {"held_twd": service.held_deposit(session, customer_id=customer_id)}

@@ -2,18 +2,32 @@
 
 from collections.abc import Sequence
 
-from sqlalchemy import select
-from sqlalchemy.orm import Session
+from sqlalchemy import ColumnElement, func, or_, select, union
+from sqlalchemy.orm import InstrumentedAttribute, Session
 
-from luckygas.customers.models import Customer
-from luckygas.customers.schemas import CustomerIn
-from luckygas.errors import NotFound
+from luckygas.customers.models import Customer, CustomerAddress, Deposit, UsualCylinders
+from luckygas.customers.schemas import CustomerChange, CustomerIn, CustomerQuery, DepositIn
+from luckygas.errors import EditedMeanwhile, FieldError, Invalid, NotFound, WrongState
 
 
 def create(session: Session, *, customer: CustomerIn) -> Customer:
     """Store a new customer and return it with its id."""
-    row = Customer(**customer.model_dump())
+    row = Customer()
+    _fill(row, customer)
     session.add(row)
+    session.flush()
+    return row
+
+
+def change(session: Session, *, customer_id: int, customer: CustomerChange) -> Customer:
+    """Make a customer what `customer` says, unless somebody else changed it since that version."""
+    row = _locked(session, customer_id=customer_id)
+    EditedMeanwhile.check(f"customer {row.id}", expected=customer.version, found=row.version)
+    # What is not kept must be gone before something of the same key takes its place.
+    row.further_addresses, row.usual_cylinders = [], []
+    session.flush()
+    _fill(row, customer)
+    row.version += 1
     session.flush()
     return row
 
@@ -26,9 +40,81 @@ def get(session: Session, *, customer_id: int) -> Customer:
     return row
 
 
-def find(session: Session, *, mobile: str | None, before_id: int, count: int) -> Sequence[Customer]:
-    """Return at most `count` customers with smaller ids than `before_id`, newest first, of one mobile number or all."""
-    statement = select(Customer).where(Customer.id < before_id).order_by(Customer.id.desc()).limit(count)
-    if mobile is not None:
-        statement = statement.where(Customer.mobile == mobile)
-    return session.scalars(statement).all()
+def find(session: Session, *, query: CustomerQuery, before_id: int, count: int) -> Sequence[Customer]:
+    """Return at most `count` customers with smaller ids than `before_id`, newest first, that `query` is about."""
+    wanted: list[ColumnElement[bool]] = [Customer.id < before_id]
+    if query.mobile is not None:
+        wanted.append(Customer.mobile == query.mobile)
+    if query.phone_ends is not None:
+        start = f"{query.phone_ends[::-1]}%"
+        wanted.append(or_(func.reverse(Customer.mobile).like(start), func.reverse(Customer.landline).like(start)))
+    statement = select(Customer)
+    if query.address is None:
+        statement = statement.where(*wanted)
+    else:
+        # Each half stops by itself when it has enough, so that the commonest fragment costs no more than a rare one.
+        own = select(Customer.id).where(*wanted, *_contains(Customer.address, query.address))
+        further = (
+            select(Customer.id)
+            .join(CustomerAddress)
+            .where(*wanted, *_contains(CustomerAddress.address, query.address))
+            .group_by(Customer.id)
+        )
+        halves = (half.order_by(Customer.id.desc()).limit(count) for half in (own, further))
+        statement = statement.where(
+            Customer.id.in_(select(union(*(half.subquery().select() for half in halves)).subquery()))
+        )
+    return session.scalars(statement.order_by(Customer.id.desc()).limit(count)).all()
+
+
+def move_deposit(session: Session, *, customer_id: int, deposit: DepositIn, by: str) -> Deposit:
+    """Take in or give back a deposit; never gives back more than is held."""
+    if deposit.amount_twd == 0:
+        raise Invalid.because(
+            FieldError("amount_twd", "0 moves nothing: give what was paid, or negative what went back")
+        )
+    _locked(session, customer_id=customer_id)
+    held = held_deposit(session, customer_id=customer_id)
+    if held + deposit.amount_twd < 0:
+        raise WrongState(f"{held} TWD are held for customer {customer_id}: give back that much at most")
+    row = Deposit(customer_id=customer_id, by=by, **deposit.model_dump())
+    session.add(row)
+    session.flush()
+    return row
+
+
+def held_deposit(session: Session, *, customer_id: int) -> int:
+    """Return what is held for a customer, whole TWD."""
+    statement = select(func.coalesce(func.sum(Deposit.amount_twd), 0)).where(Deposit.customer_id == customer_id)
+    return session.scalars(statement).one()
+
+
+def find_deposits(session: Session, *, customer_id: int, before_id: int, count: int) -> Sequence[Deposit]:
+    """Return at most `count` changes of a customer's deposit with smaller ids than `before_id`, newest first."""
+    statement = select(Deposit).where(Deposit.customer_id == customer_id, Deposit.id < before_id)
+    return session.scalars(statement.order_by(Deposit.id.desc()).limit(count)).all()
+
+
+def _fill(row: Customer, customer: CustomerIn) -> None:
+    for name, value in customer.model_dump(exclude={"further_addresses", "usual_cylinders", "version"}).items():
+        setattr(row, name, value)
+    row.further_addresses = [
+        CustomerAddress(position=position, **place.model_dump())
+        for position, place in enumerate(customer.further_addresses, start=1)
+    ]
+    row.usual_cylinders = [UsualCylinders(**usual.model_dump()) for usual in customer.usual_cylinders]
+
+
+def _locked(session: Session, *, customer_id: int) -> Customer:
+    row = session.get(Customer, customer_id, with_for_update={"of": Customer}, populate_existing=True)
+    if row is None:
+        raise NotFound(f"there is no customer {customer_id}")
+    return row
+
+
+def _contains(address: InstrumentedAttribute[str], fragment: str) -> list[ColumnElement[bool]]:
+    """Return the conditions on `address`: its pairs of characters, which are indexed, then their order."""
+    return [
+        func.address_pairs(address).bool_op("@>")(func.address_pairs(fragment)),
+        func.strpos(func.address_key(address), func.address_key(fragment)) > 0,
+    ]

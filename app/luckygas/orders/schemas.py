@@ -3,31 +3,15 @@
 from datetime import date
 from typing import Annotated
 
-from pydantic import AfterValidator, ConfigDict, Field
+from pydantic import ConfigDict, Field
 
-from luckygas.orders.models import CYLINDER_SIZES_KG, OrderStatus
-from luckygas.web.fields import PLAIN_DIGITS, Body, Instant, Line, Lines, Output, RowId
+from luckygas.orders.models import OrderStatus
+from luckygas.web.fields import PLAIN_DIGITS, Body, CylinderKg, Instant, Line, Lines, Output, Quantity, RowId, Version
 from luckygas.web.pagination import NextCursor, PageQuery
 
-# The largest order comes to 10^9 TWD, so no sum leaves the database's or JavaScript's integers.
 MOST_LINES = 20
-MOST_CYLINDERS = 500
 HIGHEST_PRICE_TWD = 100_000
 
-
-def _known_size(kg: int) -> int:
-    if kg not in CYLINDER_SIZES_KG:
-        raise ValueError(f"no cylinder size: use one of {', '.join(map(str, CYLINDER_SIZES_KG))}")
-    return kg
-
-
-# Not a Literal, which would take 4.0 for 4.
-CylinderKg = Annotated[
-    int,
-    AfterValidator(_known_size),
-    Field(description="Cylinder size, kilograms of gas", json_schema_extra={"enum": list(CYLINDER_SIZES_KG)}),
-]
-Quantity = Annotated[int, Field(ge=1, le=MOST_CYLINDERS, description="Number of cylinders")]
 PriceTwd = Annotated[int, Field(ge=0, le=HIGHEST_PRICE_TWD, description="Price of one cylinder, whole TWD")]
 
 _EXAMPLE = {
@@ -42,7 +26,7 @@ class OrderLineIn(Body):
 
     cylinder_kg: CylinderKg
     quantity: Quantity
-    unit_price_twd: PriceTwd
+    unit_price_twd: Annotated[PriceTwd | None, Field(description="Today's price of the list if left out")] = None
 
 
 class OrderIn(Body):
@@ -57,6 +41,31 @@ class OrderIn(Body):
     ] = None
     note: Annotated[Lines, Field(max_length=1000)] | None = None
     wanted_on: Annotated[date | None, Field(description="The day to deliver, today at the earliest")] = None
+
+
+class OrderChange(Body):
+    """All that may still be changed of an order, as it is to be from now on."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [{"lines": _EXAMPLE["lines"], "delivery_address": "臺北市大同區民生西路 45 號", "version": 1}]
+        }
+    )
+
+    lines: Annotated[list[OrderLineIn], Field(min_length=1, max_length=MOST_LINES)]
+    delivery_address: Annotated[Line, Field(max_length=200)]
+    note: Annotated[Lines, Field(max_length=1000)] | None = None
+    wanted_on: Annotated[date | None, Field(description="The day to deliver, today at the earliest")] = None
+    version: Version
+
+
+class CancelIn(Body):
+    """Why an order is cancelled."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"reason": "客人出國", "version": 1}]})
+
+    reason: Annotated[Line, Field(max_length=200)]
+    version: Version
 
 
 class OrderLineOut(Output):
@@ -78,6 +87,7 @@ class OrderOut(Output):
     delivery_address: str
     note: str | None
     wanted_on: date | None
+    version: Version
     placed_at: Instant
 
 
@@ -86,10 +96,59 @@ class OrderQuery(PageQuery):
 
     customer_id: Annotated[RowId, PLAIN_DIGITS] | None = None
     status: OrderStatus | None = None
+    wanted_on: date | None = None
 
 
 class OrderPage(Output):
     """Some orders, newest first."""
 
     items: list[OrderOut]
+    next_cursor: NextCursor
+
+
+class OrderEventOut(Output):
+    """One thing that happened to an order."""
+
+    id: RowId
+    status: OrderStatus
+    version: Version
+    note: str | None
+    by: str
+    at: Instant
+
+
+class OrderEventPage(Output):
+    """What happened to an order, newest first."""
+
+    items: list[OrderEventOut]
+    next_cursor: NextCursor
+
+
+class PriceIn(Body):
+    """What a size costs from a day on."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"cylinder_kg": 20, "unit_price_twd": 850, "valid_from": "2030-01-01"}]}
+    )
+
+    cylinder_kg: CylinderKg
+    unit_price_twd: PriceTwd
+    valid_from: Annotated[date, Field(description="Today at the earliest: what was sold keeps its price")]
+
+
+class PriceOut(Output):
+    """What a size costs from a day on."""
+
+    id: RowId
+    cylinder_kg: CylinderKg
+    unit_price_twd: PriceTwd
+    valid_from: date
+    by: str
+    created_at: Instant
+
+
+class PricePage(Output):
+    """Some prices, the latest entry first."""
+
+    items: list[PriceOut]
     next_cursor: NextCursor

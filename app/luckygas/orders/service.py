@@ -1,4 +1,4 @@
-"""What can be done with orders."""
+"""What can be done with orders. Every change of one locks it, holds against its version and is kept as an event."""
 
 from collections.abc import Sequence
 from datetime import date, timedelta
@@ -8,31 +8,67 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from luckygas.customers import service as customers
-from luckygas.errors import FieldError, Invalid, NotFound
-from luckygas.orders.models import Order, OrderLine, OrderStatus
-from luckygas.orders.schemas import OrderIn
+from luckygas.errors import EditedMeanwhile, FieldError, Invalid, NotFound, WrongState, in_field
+from luckygas.orders import prices
+from luckygas.orders.models import EDITABLE, NEXT, Order, OrderEvent, OrderLine, OrderStatus
+from luckygas.orders.schemas import OrderChange, OrderIn, OrderLineIn, OrderQuery
 
 FURTHEST_AHEAD: Final = timedelta(days=366)
 
 
-def place(session: Session, *, order: OrderIn, today: date) -> Order:
+def place(session: Session, *, order: OrderIn, by: str, today: date) -> Order:
     """Store a new order and return it with its id. Raises `Invalid` for an unknown customer or an impossible day."""
-    if order.wanted_on is not None and not today <= order.wanted_on <= today + FURTHEST_AHEAD:
-        last = today + FURTHEST_AHEAD
-        raise Invalid.because(FieldError("wanted_on", f"{order.wanted_on} is not between {today} and {last}"))
-    try:
+    _check_day(order.wanted_on, today=today)
+    with in_field("customer_id"):
         customer = customers.get(session, customer_id=order.customer_id)
-    except NotFound as error:
-        raise Invalid.because(FieldError("customer_id", f"{error.detail}: create the customer first")) from None
     row = Order(
         customer_id=customer.id,
         delivery_address=order.delivery_address or customer.address,
         note=order.note,
         wanted_on=order.wanted_on,
-        lines=[OrderLine(position=position, **line.model_dump()) for position, line in enumerate(order.lines, start=1)],
+        lines=_priced(session, lines=order.lines, today=today),
     )
     session.add(row)
     session.flush()
+    _note(session, row, by=by)
+    return row
+
+
+def change(session: Session, *, order_id: int, order: OrderChange, by: str, today: date) -> Order:
+    """Make an order that is not on its way yet what `order` says. Prices of lines that name none are today's."""
+    row = _locked(session, order_id=order_id)
+    EditedMeanwhile.check(f"order {row.id}", expected=order.version, found=row.version)
+    if row.status not in EDITABLE:
+        raise WrongState(f"order {row.id} is {row.status}: it can be changed only until it is out")
+    if order.wanted_on != row.wanted_on:
+        _check_day(order.wanted_on, today=today)
+    # The old lines must be gone before new ones take their places.
+    row.lines = []
+    session.flush()
+    row.lines = _priced(session, lines=order.lines, today=today)
+    row.delivery_address, row.note, row.wanted_on = order.delivery_address, order.note, order.wanted_on
+    row.version += 1
+    session.flush()
+    _note(session, row, by=by, note="changed")
+    return row
+
+
+def cancel(session: Session, *, order_id: int, reason: str, version: int, by: str) -> Order:
+    """Cancel an order that is still as the caller saw it."""
+    row = _locked(session, order_id=order_id)
+    EditedMeanwhile.check(f"order {row.id}", expected=version, found=row.version)
+    return move(session, order_id=order_id, to=OrderStatus.CANCELLED, by=by, note=reason)
+
+
+def move(session: Session, *, order_id: int, to: OrderStatus, by: str, note: str | None = None) -> Order:
+    """Bring an order to another status, or raise `WrongState` if that does not follow the one it is in."""
+    row = _locked(session, order_id=order_id)
+    if to not in NEXT[OrderStatus(row.status)]:
+        raise WrongState(f"order {row.id} is {row.status}: it cannot become {to}")
+    row.status = to
+    row.version += 1
+    session.flush()
+    _note(session, row, by=by, note=note)
     return row
 
 
@@ -44,13 +80,64 @@ def get(session: Session, *, order_id: int) -> Order:
     return row
 
 
-def find(
-    session: Session, *, customer_id: int | None, status: OrderStatus | None, before_id: int, count: int
-) -> Sequence[Order]:
-    """Return at most `count` orders with smaller ids than `before_id`, newest first, of one customer or status."""
+def get_many(session: Session, *, order_ids: Sequence[int]) -> Sequence[Order]:
+    """Return those of these orders that exist, the oldest first."""
+    return session.scalars(select(Order).where(Order.id.in_(order_ids)).order_by(Order.id)).all()
+
+
+def find(session: Session, *, query: OrderQuery, before_id: int, count: int) -> Sequence[Order]:
+    """Return at most `count` orders with smaller ids than `before_id`, newest first, that `query` is about."""
     statement = select(Order).where(Order.id < before_id).order_by(Order.id.desc()).limit(count)
-    if customer_id is not None:
-        statement = statement.where(Order.customer_id == customer_id)
-    if status is not None:
-        statement = statement.where(Order.status == status)
+    for column in (Order.customer_id, Order.status, Order.wanted_on):
+        if (value := getattr(query, column.key)) is not None:
+            statement = statement.where(column == value)
     return session.scalars(statement).all()
+
+
+def find_events(session: Session, *, order_id: int, before_id: int, count: int) -> Sequence[OrderEvent]:
+    """Return at most `count` events of an order with smaller ids than `before_id`, newest first."""
+    statement = select(OrderEvent).where(OrderEvent.order_id == order_id, OrderEvent.id < before_id)
+    return session.scalars(statement.order_by(OrderEvent.id.desc()).limit(count)).all()
+
+
+def _locked(session: Session, *, order_id: int) -> Order:
+    row = session.get(Order, order_id, with_for_update={"of": Order}, populate_existing=True)
+    if row is None:
+        raise NotFound(f"there is no order {order_id}")
+    return row
+
+
+def _check_day(wanted_on: date | None, *, today: date) -> None:
+    last = today + FURTHEST_AHEAD
+    if wanted_on is not None and not today <= wanted_on <= last:
+        raise Invalid.because(FieldError("wanted_on", f"{wanted_on} is not between {today} and {last}"))
+
+
+def _priced(session: Session, *, lines: Sequence[OrderLineIn], today: date) -> list[OrderLine]:
+    """Return the lines as they are stored: each with a price, its own or that of the list."""
+    open_sizes = {line.cylinder_kg for line in lines if line.unit_price_twd is None}
+    listed = prices.on(session, day=today, sizes=open_sizes) if open_sizes else {}
+    if missing := open_sizes - set(listed):
+        raise Invalid.because(
+            *(
+                FieldError(
+                    f"lines.{index}.unit_price_twd", f"the list has no price for {line.cylinder_kg} kg: give one"
+                )
+                for index, line in enumerate(lines)
+                if line.cylinder_kg in missing and line.unit_price_twd is None
+            )
+        )
+    return [
+        OrderLine(
+            position=position,
+            cylinder_kg=line.cylinder_kg,
+            quantity=line.quantity,
+            unit_price_twd=listed[line.cylinder_kg] if line.unit_price_twd is None else line.unit_price_twd,
+        )
+        for position, line in enumerate(lines, start=1)
+    ]
+
+
+def _note(session: Session, row: Order, *, by: str, note: str | None = None) -> None:
+    session.add(OrderEvent(order_id=row.id, status=row.status, version=row.version, note=note, by=by))
+    session.flush()

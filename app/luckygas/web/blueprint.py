@@ -26,14 +26,22 @@ class Blueprint(APIBlueprint):
     """A blueprint whose every route declares `auth=` and runs in one transaction."""
 
     @override
-    def route(self, rule: str, *, auth: Access, standby: bool = False, **options: Any) -> Callable[[View], View]:
+    def route(
+        self, rule: str, *, auth: Access, standby: bool = False, conflicts: bool = False, **options: Any
+    ) -> Callable[[View], View]:
         """Register a view that `auth`, a permission or `PUBLIC`, guards.
 
         `standby` is for lists and reports: a view that writes nothing, needs a permission, and may show what was true
-        a moment ago, though never less than what its caller wrote.
+        a moment ago, though never less than what its caller wrote. `conflicts` says that it may answer 409.
         """
         register = super().route(rule, **options)
-        return lambda view: register(guarded(view, auth, standby=standby))
+
+        def decorate(view: View) -> View:
+            view = guarded(view, auth, standby=standby)
+            view.conflicts = conflicts
+            return register(view)
+
+        return decorate
 
 
 def guarded(view: View, access: Access, *, standby: bool = False) -> View:
@@ -66,3 +74,8 @@ def access_of(view: View) -> Access | None:
 def may_read_standby(view: View) -> bool:
     """Tell whether a registered view may be answered by a standby."""
     return getattr(view, "standby", False)
+
+
+def conflicts_of(view: View) -> bool:
+    """Tell whether a registered view may find that things are not as its caller thought."""
+    return getattr(view, "conflicts", False)

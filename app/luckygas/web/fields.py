@@ -6,7 +6,11 @@ from typing import Annotated
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
 
+from luckygas.taiwan import CYLINDER_SIZES_KG
 from luckygas.web.addresses import LARGEST_ID
+
+# The largest order comes to 10^9 TWD, so no sum leaves the database's or JavaScript's integers.
+MOST_CYLINDERS = 500
 
 
 class Body(BaseModel):
@@ -42,6 +46,12 @@ def _without_controls(text: str, *, allowed: str) -> str:
     return text
 
 
+def _known_size(kg: int) -> int:
+    if kg not in CYLINDER_SIZES_KG:
+        raise ValueError(f"no cylinder size: use one of {', '.join(map(str, CYLINDER_SIZES_KG))}")
+    return kg
+
+
 def _plain_digits(value: object) -> object:
     """Leave only what a number looks like everywhere; pydantic alone would take 1_0, 1.0 and +1."""
     if isinstance(value, str) and not value.isdigit():
@@ -63,3 +73,15 @@ PLAIN_DIGITS = BeforeValidator(_plain_digits)
 
 Instant = Annotated[datetime, AfterValidator(lambda instant: instant.astimezone(UTC))]
 """A point in time, in UTC, whatever time zone the database session had."""
+
+# Not a Literal, which would take 4.0 for 4.
+CylinderKg = Annotated[
+    int,
+    AfterValidator(_known_size),
+    Field(description="Cylinder size, kilograms of gas", json_schema_extra={"enum": list(CYLINDER_SIZES_KG)}),
+]
+Quantity = Annotated[int, Field(ge=1, le=MOST_CYLINDERS, description="Number of cylinders")]
+"""How many cylinders of one size somebody wants."""
+
+Version = Annotated[int, Field(ge=1, le=2**31 - 1, description="Grows with each change; a change names the one it saw")]
+"""What a change is held against, so that nobody overwrites what they have not seen."""

@@ -13,7 +13,7 @@ from luckygas.config import Settings
 from luckygas.errors import Problem
 from luckygas.version import __version__
 from luckygas.web.addresses import API, DOCUMENTATION, LARGEST_ID
-from luckygas.web.blueprint import View, access_of
+from luckygas.web.blueprint import View, access_of, conflicts_of
 from luckygas.web.idempotency import HEADER, REPLAYED, is_idempotent
 from luckygas.web.problems import MEDIA_TYPE, ProblemOut
 
@@ -103,7 +103,9 @@ def _complete_operation(operation: Document, view: View) -> None:
         statuses |= {401, 403, 503}
     if is_idempotent(view):
         parameters.append(_IDEMPOTENCY_KEY)
-        operation["responses"]["201"]["headers"] = {REPLAYED: _REPLAYED}
+        success = next(status for status in operation["responses"] if status.startswith("2"))
+        operation["responses"][success]["headers"] = {REPLAYED: _REPLAYED}
+    if is_idempotent(view) or conflicts_of(view):
         statuses |= {409}
     for status in sorted(statuses):
         operation["responses"][str(status)] = {"$ref": _REF.format("responses", f"Problem{status}")}

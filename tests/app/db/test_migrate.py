@@ -3,7 +3,7 @@ from collections.abc import Callable
 import psycopg
 import pytest
 from alembic import command
-from sqlalchemy import create_engine
+from sqlalchemy import CheckConstraint, create_engine
 
 from luckygas.config import MigrationSettings
 from luckygas.db.migrate import (
@@ -18,10 +18,27 @@ from luckygas.models import Base
 RIGHTS = {
     "alembic_version": {"SELECT"},
     "api_keys": {"SELECT", "INSERT", "UPDATE"},
-    "customers": {"SELECT", "INSERT"},
-    "orders": {"SELECT", "INSERT"},
-    "order_lines": {"SELECT", "INSERT"},
+    "customers": {"SELECT", "INSERT", "UPDATE"},
+    "customer_addresses": {"SELECT", "INSERT", "UPDATE", "DELETE"},
+    "customer_usual_cylinders": {"SELECT", "INSERT", "UPDATE", "DELETE"},
+    "customer_deposits": {"SELECT", "INSERT"},
+    "drivers": {"SELECT", "INSERT", "UPDATE"},
+    "cylinders": {"SELECT", "INSERT", "UPDATE"},
+    "cylinder_moves": {"SELECT", "INSERT"},
+    "orders": {"SELECT", "INSERT", "UPDATE"},
+    "order_lines": {"SELECT", "INSERT", "UPDATE", "DELETE"},
+    "order_events": {"SELECT", "INSERT"},
+    "prices": {"SELECT", "INSERT"},
     "idempotency_keys": {"SELECT", "INSERT", "UPDATE", "DELETE"},
+    "finished_jobs": {"SELECT", "INSERT", "DELETE"},
+    "job_failures": {"SELECT", "INSERT", "DELETE"},
+}
+# The queue's own, which have no models.
+QUEUE_RIGHTS = {
+    "procrastinate_jobs": {"SELECT", "INSERT", "UPDATE", "DELETE"},
+    "procrastinate_events": {"SELECT", "INSERT"},
+    "procrastinate_workers": {"SELECT", "INSERT", "UPDATE", "DELETE"},
+    "procrastinate_periodic_defers": {"SELECT", "INSERT", "UPDATE", "DELETE"},
 }
 
 
@@ -46,18 +63,21 @@ def test_the_migrations_make_what_the_models_say(environ: dict[str, str]) -> Non
     with engine.connect() as connection:
         assert current_revision(connection) == known_revisions()[0]
         command.check(configuration(connection))
-        names = {row[0] for row in connection.exec_driver_sql("SELECT conname FROM pg_constraint WHERE contype = 'c'")}
+        found = connection.exec_driver_sql(
+            "SELECT conname FROM pg_constraint WHERE contype = 'c' AND connamespace = 'public'::regnamespace"
+            " AND NOT starts_with(conrelid::regclass::text, 'procrastinate_')"
+        )
+        names = set(found.scalars())
     engine.dispose()
-    checks = {f"{table}_{name}_check" for table, name in declared_checks()}
-    assert checks <= names
+    assert declared_checks() == names
 
 
-def declared_checks() -> set[tuple[str, str]]:
+def declared_checks() -> set[str]:
     return {
-        (table.name, str(constraint.name).removeprefix(f"{table.name}_").removesuffix("_check"))
+        str(constraint.name)
         for table in Base.metadata.tables.values()
         for constraint in table.constraints
-        if constraint.__visit_name__ == "check_constraint"
+        if isinstance(constraint, CheckConstraint)
     }
 
 
@@ -67,7 +87,7 @@ def test_the_service_may_do_what_it_needs_and_no_more(environ: dict[str, str]) -
             "SELECT table_name, array_agg(privilege_type::text) FROM information_schema.role_table_grants "
             "WHERE grantee = 'luckygas_app' GROUP BY table_name"
         ).fetchall()
-    assert {table: set(privileges) for table, privileges in granted} == RIGHTS
+    assert {table: set(privileges) for table, privileges in granted} == RIGHTS | QUEUE_RIGHTS
 
 
 def test_every_table_says_what_may_be_done_with_it() -> None:

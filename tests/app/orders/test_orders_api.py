@@ -9,8 +9,8 @@ from sqlalchemy.orm import Session
 
 from factories import make_customer, make_order, order_body
 from luckygas.customers.models import Customer
-from luckygas.orders.models import CYLINDER_SIZES_KG
 from luckygas.resources import Resources
+from luckygas.taiwan import CYLINDER_SIZES_KG
 
 PATH = "/api/v1/orders"
 LINES = st.lists(
@@ -40,6 +40,7 @@ def test_an_order_is_placed_with_all_that_was_said(app: Flask, client: FlaskClie
         "id": placed["id"],
         "status": "placed",
         "total_twd": 1700,
+        "version": 1,
         "placed_at": placed["placed_at"],
     }
 
@@ -79,9 +80,7 @@ def test_it_goes_to_the_customers_address_unless_another_is_given(client: FlaskC
 def test_an_order_of_nobody_is_refused_by_its_field(client: FlaskClient) -> None:
     response = client.post(PATH, json=order_body(999))
     assert response.status_code == 422
-    assert response.json["errors"] == [
-        {"field": "customer_id", "message": "there is no customer 999: create the customer first"}
-    ]
+    assert response.json["errors"] == [{"field": "customer_id", "message": "there is no customer 999: create it first"}]
 
 
 @pytest.mark.parametrize(("days", "status"), [(-1, 422), (0, 201), (366, 201), (367, 422)])

@@ -115,7 +115,7 @@ def test_whatever_is_sent_the_answer_is_as_described(app: Flask, client: FlaskCl
     for found in schemathesis.openapi.from_wsgi("/api/v1/openapi.json", app).get_all_operations():
         operation = found.ok()
 
-        @settings(max_examples=25)
+        @settings(max_examples=10)
         @given(case=operation.as_strategy())
         def check(case: schemathesis.Case) -> None:
             # Some rules cannot be said in a schema: a valid one may still be refused, as described.

@@ -1,0 +1,1 @@
+"""The steel that the gas travels in."""

@@ -1,0 +1,1 @@
+"""Who brings the gas, and how much their truck carries."""

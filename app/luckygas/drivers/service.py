@@ -1,0 +1,61 @@
+"""What can be done with drivers."""
+
+from collections.abc import Sequence
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from luckygas.access import Principal, Role
+from luckygas.drivers.models import Driver
+from luckygas.drivers.schemas import DriverChange, DriverIn
+from luckygas.errors import EditedMeanwhile, FieldError, Forbidden, Invalid, NotFound
+
+
+def create(session: Session, *, driver: DriverIn) -> Driver:
+    """Store a new driver and return them with their id."""
+    _check_principal(session, principal=driver.principal, driver_id=None)
+    row = Driver(**driver.model_dump())
+    session.add(row)
+    session.flush()
+    return row
+
+
+def change(session: Session, *, driver_id: int, driver: DriverChange) -> Driver:
+    """Make a driver what `driver` says, unless somebody else changed them since that version."""
+    row = session.get(Driver, driver_id, with_for_update=True, populate_existing=True)
+    if row is None:
+        raise NotFound(f"there is no driver {driver_id}")
+    EditedMeanwhile.check(f"driver {row.id}", expected=driver.version, found=row.version)
+    _check_principal(session, principal=driver.principal, driver_id=row.id)
+    for name, value in driver.model_dump(exclude={"version"}).items():
+        setattr(row, name, value)
+    row.version += 1
+    session.flush()
+    return row
+
+
+def get(session: Session, *, driver_id: int) -> Driver:
+    """Return one driver, or raise `NotFound`."""
+    row = session.get(Driver, driver_id)
+    if row is None:
+        raise NotFound(f"there is no driver {driver_id}")
+    return row
+
+
+def find(session: Session, *, before_id: int, count: int) -> Sequence[Driver]:
+    """Return at most `count` drivers with smaller ids than `before_id`, newest first."""
+    statement = select(Driver).where(Driver.id < before_id).order_by(Driver.id.desc()).limit(count)
+    return session.scalars(statement).all()
+
+
+def check_acts_as(session: Session, *, principal: Principal, driver_id: int) -> None:
+    """Raise `Forbidden` if the caller is a driver, but not this one. The office may act for all of them."""
+    if principal.role is Role.DRIVER and get(session, driver_id=driver_id).principal != principal.id:
+        raise Forbidden(f"this belongs to driver {driver_id}, whom {principal.id} is not: use that driver's key")
+
+
+def _check_principal(session: Session, *, principal: str | None, driver_id: int | None) -> None:
+    """Let nobody act as two drivers."""
+    other = session.scalar(select(Driver.id).where(Driver.principal == principal)) if principal else None
+    if other not in {None, driver_id}:
+        raise Invalid.because(FieldError("principal", f"{principal} acts as driver {other} already"))

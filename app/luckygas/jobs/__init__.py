@@ -1,0 +1,1 @@
+"""Work for later, kept in PostgreSQL: it is enqueued in the transaction that causes it, and takes effect once."""

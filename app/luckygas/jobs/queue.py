@@ -1,0 +1,84 @@
+"""The two ends of the queue: `enqueue` for whoever has work for later, `@job` for who does it.
+
+A job gets a transaction and commits its effect together with the note that it is done. A worker that dies before that
+leaves nothing behind, and one that dies after it is not repeated. What a job asks of another company cannot be part of
+that transaction, so it carries an id by which the other side recognises a repetition.
+"""
+
+import logging
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any, Final
+
+from procrastinate import App, JobContext, SyncPsycopgConnector
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.orm import Session
+
+from luckygas.jobs.backoff import BackOff
+from luckygas.jobs.tables import FinishedJob, JobFailure
+from luckygas.resources import Resources
+
+type Work = Callable[..., None]
+
+_REASON_LENGTH: Final = 500
+
+logger = logging.getLogger(__name__)
+
+# The connector is never opened: what is enqueued travels on the connection of its cause, and a worker brings its own.
+app: Final = App(connector=SyncPsycopgConnector())
+
+
+def job(name: str, *, cron: str | None = None) -> Callable[[Work], Work]:
+    """Make `work(session, held, **arguments)` the job `name`, which also runs by itself if `cron` (in UTC) says so."""
+
+    def register(work: Work) -> Work:
+        def run(context: JobContext, **arguments: Any) -> None:
+            arguments.pop("timestamp", None)
+            _run_once(context, work, arguments)
+
+        task = app.task(name=name, retry=BackOff(), pass_context=True)(run)
+        if cron is not None:
+            # One waits at most: after an outage, a job that looks at everything need not run once for each miss.
+            app.periodic(cron=cron, queueing_lock=name)(task)
+        return work
+
+    return register
+
+
+def enqueue(
+    session: Session, name: str, *, lock: str | None = None, at: datetime | None = None, **arguments: Any
+) -> int:
+    """Have the job `name` run after the transaction of `session` has committed; return its id.
+
+    Jobs of one `lock` run one after the other, in the order in which they were enqueued.
+    """
+    connection = session.connection().connection.driver_connection
+    deferrer = app.configure_task(name, lock=lock, schedule_at=at, connection=connection)
+    return deferrer.defer(**arguments)
+
+
+def _run_once(context: JobContext, work: Work, arguments: dict[str, Any]) -> None:
+    """Run a job unless its effect is there already."""
+    held: Resources = context.additional_context["resources"]
+    number = context.job.id
+    try:
+        with held.sessions() as session, session.begin():
+            # Of two who run the same job, the second waits here until the first has committed or failed.
+            mark = insert(FinishedJob).values(job_id=number).on_conflict_do_nothing().returning(FinishedJob.job_id)
+            if session.scalar(mark) is None:
+                logger.info("a job was done before", extra={"job": number})
+                return
+            work(session, held, **arguments)
+    except Exception as error:
+        _note_failure(held, number, context.job.attempts + 1, error)
+        raise
+
+
+def _note_failure(held: Resources, number: int, attempt: int, error: Exception) -> None:
+    reason = f"{type(error).__name__}: {error}"[:_REASON_LENGTH]
+    try:
+        with held.sessions() as session, session.begin():
+            session.add(JobFailure(job_id=number, attempt=attempt, reason=reason))
+    except Exception:
+        # It is the database that is away, most likely: the log has the reason all the same.
+        logger.exception("the failure of a job could not be noted", extra={"job": number, "reason": reason})

@@ -1,0 +1,85 @@
+"""The process that does the jobs: `luckygas-app worker`. It talks to PostgreSQL directly, to whoever takes writes.
+
+When the server goes, so does this process; the next one takes over what the last one held as soon as its heartbeat is
+missing for a few seconds.
+"""
+
+import asyncio
+import dataclasses
+import logging
+from typing import Final
+
+from procrastinate import App, PsycopgConnector
+
+from luckygas.config import Settings, WorkerSettings
+from luckygas.jobs import (
+    queue,
+    upkeep,  # noqa: F401 - importing a module registers its jobs
+)
+from luckygas.resources import Resources
+
+HEARTBEAT_SECONDS: Final = 2
+LOST_AFTER_SECONDS: Final = 8
+CONCURRENCY: Final = 4
+GRACE_SECONDS: Final = 25
+
+logger = logging.getLogger(__name__)
+
+
+def run(settings: Settings, own: WorkerSettings, *, wait: bool = True) -> None:
+    """Do jobs until told to stop or until the database goes; without `wait`, until there is none left."""
+    settings = dataclasses.replace(settings, database_url=own.database_url, web_threads=CONCURRENCY)
+    held = Resources.create(settings, authenticate=_nobody)
+    connector = PsycopgConnector(
+        conninfo=own.database_url,
+        kwargs={
+            "password": settings.database_password,
+            "application_name": "luckygas-worker",
+            "connect_timeout": 3,
+            # A server that vanishes without a word is noticed, too.
+            "tcp_user_timeout": 5000,
+        },
+        min_size=1,
+        max_size=4,
+        timeout=10,
+    )
+    try:
+        app = App(connector=connector)
+        app.tasks, app.periodic_registry = queue.app.tasks, queue.app.periodic_registry
+        asyncio.run(_work(app, held, wait=wait))
+    finally:
+        held.engine.dispose()
+        held.redis.close()
+
+
+async def _work(app: App, held: Resources, *, wait: bool) -> None:
+    async with app.open_async():
+        rescue = asyncio.create_task(_rescue(app))
+        try:
+            await app.run_worker_async(
+                name="luckygas",
+                wait=wait,
+                concurrency=CONCURRENCY,
+                delete_jobs="successful",
+                additional_context={"resources": held},
+                shutdown_graceful_timeout=GRACE_SECONDS,
+                update_heartbeat_interval=HEARTBEAT_SECONDS,
+                stalled_worker_timeout=LOST_AFTER_SECONDS,
+            )
+        finally:
+            rescue.cancel()
+
+
+async def _rescue(app: App) -> None:
+    """Put back into the queue what workers held whose heart no longer beats."""
+    while True:
+        for job in await app.job_manager.get_stalled_jobs(seconds_since_heartbeat=LOST_AFTER_SECONDS):
+            logger.warning(
+                "a job lost its worker and is run again", extra={"job": job.id, "name_of_job": job.task_name}
+            )
+            await app.job_manager.retry_job(job)
+        await asyncio.sleep(HEARTBEAT_SECONDS)
+
+
+def _nobody(*_: object) -> None:
+    raise NotImplementedError("a worker answers no requests")

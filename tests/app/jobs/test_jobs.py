@@ -1,0 +1,211 @@
+"""The queue as the service uses it: real commits, and a real worker until it has nothing left to do."""
+
+import ast
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+from sqlalchemy import text
+from sqlalchemy.orm import Session
+
+from factories import make_customer, make_key
+from luckygas import worker
+from luckygas.config import Settings, WorkerSettings
+from luckygas.jobs import queue, service
+from luckygas.jobs.backoff import MOST_ATTEMPTS, Hopeless, wait_seconds
+from luckygas.resources import Resources
+
+PACKAGE = Path(__file__).parents[3] / "app" / "luckygas"
+
+
+class Control:
+    """What the job of these tests does next, and what it did."""
+
+    def __init__(self) -> None:
+        self.act: Callable[[], None] = lambda: None
+        self.ran: list[int] = []
+
+
+CONTROL = Control()
+
+
+@queue.job("tests.note")
+def note(session: Session, _held: Resources, *, number: int) -> None:
+    """Leave a customer behind, so that there is an effect to be counted."""
+    make_customer(session, name=f"job {number}")
+    CONTROL.ran.append(number)
+    CONTROL.act()
+
+
+@pytest.fixture
+def control() -> Iterator[Control]:
+    CONTROL.__init__()
+    yield CONTROL
+    CONTROL.__init__()
+
+
+@pytest.fixture
+def work(committing_app: Flask, environ: dict[str, str], settings: Settings) -> Callable[[], None]:
+    return lambda: worker.run(settings, WorkerSettings.from_environ(environ), wait=False)
+
+
+@pytest.fixture
+def committed(committing_app: Flask) -> Callable[[], Session]:
+    return Resources.of(committing_app).sessions.begin
+
+
+def enqueue(committed: Callable, *numbers: int) -> list[int]:
+    with committed() as session:
+        return [queue.enqueue(session, "tests.note", number=number) for number in numbers]
+
+
+def effects(committed: Callable) -> list[str]:
+    with committed() as session:
+        return list(session.scalars(text("SELECT name FROM customers ORDER BY name")))
+
+
+def statuses(committed: Callable) -> list[str]:
+    with committed() as session:
+        return list(session.scalars(text("SELECT status::text FROM procrastinate_jobs ORDER BY id")))
+
+
+def again_at_once(committed: Callable) -> None:
+    with committed() as session:
+        session.execute(text("UPDATE procrastinate_jobs SET scheduled_at = NULL"))
+
+
+def test_a_job_runs_after_its_cause_has_committed(control, committed, work) -> None:
+    enqueue(committed, 1, 2)
+    work()
+    assert effects(committed) == ["job 1", "job 2"]
+    assert statuses(committed) == []
+
+
+def test_what_is_rolled_back_leaves_no_job(control, committed, work) -> None:
+    with committed() as session:
+        queue.enqueue(session, "tests.note", number=1)
+        session.rollback()
+    work()
+    assert control.ran == []
+
+
+def test_a_failure_leaves_no_effect_is_noted_and_tried_again(control, committed, work) -> None:
+    def fail() -> None:
+        raise ZeroDivisionError("on purpose")
+
+    control.act = fail
+    enqueue(committed, 1)
+    work()
+    assert effects(committed) == []
+    with committed() as session:
+        (row,) = service.find(session, status="todo", before_id=2**63 - 1, count=9)
+        assert (row.attempts, row.last_failure) == (1, "ZeroDivisionError: on purpose")
+        assert row.scheduled_at is not None
+    control.act = lambda: None
+    again_at_once(committed)
+    work()
+    assert effects(committed) == ["job 1"]
+    assert control.ran == [1, 1]
+
+
+def test_a_job_that_lost_its_worker_after_its_effect_is_not_repeated(control, committed, work) -> None:
+    (number,) = enqueue(committed, 1)
+    with committed() as session:  # as a worker leaves it that dies between its commit and its report
+        session.execute(text("INSERT INTO finished_jobs (job_id) VALUES (:id)"), {"id": number})
+        session.execute(text("UPDATE procrastinate_jobs SET status = 'doing'"))
+        session.execute(text("UPDATE procrastinate_jobs SET status = 'todo'"))
+    work()
+    assert control.ran == []
+    assert statuses(committed) == []
+
+
+def test_two_workers_with_the_same_job_have_one_effect(control, committed, work) -> None:
+    """The second gets the job while the first, thought dead, is still at it."""
+    inside, go_on = threading.Event(), threading.Event()
+
+    def hold() -> None:
+        inside.set()
+        assert go_on.wait(10)
+
+    control.act = hold
+    enqueue(committed, 1)
+    first = threading.Thread(target=work)
+    first.start()
+    assert inside.wait(10)
+    with committed() as session:
+        session.execute(text("UPDATE procrastinate_jobs SET status = 'todo', worker_id = NULL"))
+    second = threading.Thread(target=work)
+    second.start()
+    go_on.set()
+    first.join(20)
+    second.join(20)
+    assert control.ran == [1]
+    assert effects(committed) == ["job 1"]
+
+
+def test_a_job_whose_worker_is_gone_is_taken_over(control, committed, work, monkeypatch) -> None:
+    enqueue(committed, 1)
+    with committed() as session:
+        session.execute(text("INSERT INTO procrastinate_workers (last_heartbeat) VALUES (now() - interval '1 minute')"))
+        session.execute(
+            text(
+                "UPDATE procrastinate_jobs SET status = 'doing', worker_id = workers.id"
+                " FROM procrastinate_workers AS workers"
+            )
+        )
+    monkeypatch.setattr("luckygas.worker.HEARTBEAT_SECONDS", 0.1)
+    enqueue(committed, 2)
+    control.act = lambda: threading.Event().wait(1)
+    work()
+    work()
+    assert effects(committed) == ["job 1", "job 2"]
+
+
+def test_what_is_hopeless_dies_at_once_and_can_be_replayed(control, committing_app, committed, work) -> None:
+    def fail() -> None:
+        raise Hopeless("somebody must enter a key")
+
+    control.act = fail
+    (number,) = enqueue(committed, 1)
+    work()
+    with committed() as session:
+        key = make_key(session).reveal()
+    client = committing_app.test_client()
+    client.environ_base["HTTP_AUTHORIZATION"] = f"Bearer {key}"
+    (dead,) = client.get("/api/v1/jobs").json["items"]
+    assert (dead["id"], dead["status"], dead["arguments"]) == (number, "failed", {"number": 1})
+    assert dead["last_failure"] == "Hopeless: somebody must enter a key"
+    control.act = lambda: None
+    assert client.post(f"/api/v1/jobs/{number}/replay", json={}).json["status"] == "todo"
+    assert client.post(f"/api/v1/jobs/{number}/replay", json={}).status_code == 409
+    assert client.post("/api/v1/jobs/999/replay", json={}).status_code == 404
+    work()
+    assert effects(committed) == ["job 1"]
+
+
+def test_waits_grow_and_end_within_two_days() -> None:
+    total = sum(wait_seconds(attempt) for attempt in range(MOST_ATTEMPTS))
+    assert 12 * 3600 < total < 48 * 3600
+    assert max(wait_seconds(0) for _ in range(99)) <= 5
+
+
+def test_every_job_that_is_enqueued_exists() -> None:
+    enqueued = set()
+    for path in PACKAGE.rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Call) and ast.unparse(node.func).rpartition(".")[2] == "enqueue":
+                enqueued.add(ast.literal_eval(node.args[1]))
+    assert enqueued <= set(queue.app.tasks)
+
+
+def test_old_marks_are_forgotten(client: FlaskClient, session: Session) -> None:
+    session.execute(text("INSERT INTO finished_jobs VALUES (1, now() - interval '15 days'), (2, now())"))
+    session.execute(
+        text("INSERT INTO job_failures (job_id, attempt, reason, at) VALUES (1, 1, 'x', now() - interval '15 days')")
+    )
+    service.forget(session)
+    assert list(session.scalars(text("SELECT job_id FROM finished_jobs"))) == [2]
+    assert list(session.scalars(text("SELECT job_id FROM job_failures"))) == []
