@@ -46,7 +46,7 @@ def read(cylinder_id: int) -> Cylinder:
     return service.get(current_session(), cylinder_id=cylinder_id)
 
 
-@blueprint.get("", auth=Permission.CYLINDERS_READ)
+@blueprint.get("", auth=Permission.CYLINDERS_READ, standby=True)
 @blueprint.input(CylinderQuery, location="query", arg_name="query")
 @blueprint.output(CylinderPage)
 def find(query: CylinderQuery) -> dict:
@@ -114,7 +114,7 @@ def refill(body: RefillIn) -> dict:
     return {"items": service.refill(current_session(), serials=body.serials, by=current_principal().id)}
 
 
-@blueprint.get("/stock", auth=Permission.CYLINDERS_READ)
+@blueprint.get("/stock", auth=Permission.CYLINDERS_READ, standby=True)
 @blueprint.output(StockListOut)
 def stock() -> dict:
     """Count all cylinders by place, size and whether they are full."""

@@ -40,7 +40,7 @@ def change(driver_id: int, driver: DriverChange) -> Driver:
     return service.change(current_session(), driver_id=driver_id, driver=driver)
 
 
-@blueprint.get("", auth=Permission.DRIVERS_READ)
+@blueprint.get("", auth=Permission.DRIVERS_READ, standby=True)
 @blueprint.input(PageQuery, location="query", arg_name="query")
 @blueprint.output(DriverPage)
 def find(query: PageQuery) -> dict:

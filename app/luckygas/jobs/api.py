@@ -15,7 +15,7 @@ from luckygas.web.pagination import page_of
 blueprint = Blueprint("jobs", __name__, url_prefix=f"{API}/jobs", tag="Jobs")
 
 
-@blueprint.get("", auth=Permission.JOBS_READ)
+@blueprint.get("", auth=Permission.JOBS_READ, standby=True)
 @blueprint.input(JobQuery, location="query", arg_name="query")
 @blueprint.output(JobPage)
 def find(query: JobQuery) -> dict:

@@ -100,7 +100,7 @@ def add_price(price: PriceIn) -> tuple[Price, int]:
     return prices.add(current_session(), price=price, by=by, today=today), 201
 
 
-@prices_blueprint.get("", auth=Permission.ORDERS_READ)
+@prices_blueprint.get("", auth=Permission.ORDERS_READ, standby=True)
 @prices_blueprint.input(PageQuery, location="query", arg_name="query")
 @prices_blueprint.output(PricePage)
 def find_prices(query: PageQuery) -> dict:
