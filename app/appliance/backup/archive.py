@@ -1,0 +1,112 @@
+"""The WAL in the repository: how new it is, whether any is missing, and what a failover left behind."""
+
+import re
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from appliance.backup.places import REPOSITORY, SEGMENT_BYTES, STANZA
+from appliance.database import postgres
+from appliance.database.settings import Instance
+
+NAME = re.compile(r"([0-9A-F]{24})-[0-9a-f]{40}")
+SEGMENTS_PER_LOG = (1 << 32) // SEGMENT_BYTES
+DIRECTORY = REPOSITORY / "archive" / STANZA
+MAX_NAMED = 5
+CANARY = (
+    "SET client_min_messages = warning",
+    "CREATE TABLE IF NOT EXISTS luckygas_canary (at timestamptz PRIMARY KEY)",
+    "DELETE FROM luckygas_canary WHERE at < clock_timestamp() - interval '1 day'",
+    "INSERT INTO luckygas_canary VALUES (clock_timestamp())",
+)
+FLUSH_PATIENCE_SECONDS = 120.0
+
+
+class ArchiveError(Exception):
+    """WAL does not get into the archive, or is not there any more."""
+
+
+@dataclass(frozen=True)
+class Archive:
+    """The segments that the repository holds, and when the last one came."""
+
+    segments: frozenset[str]
+    newest: float | None
+
+    @classmethod
+    def look(cls, directory: Path = DIRECTORY) -> "Archive":
+        """Look into the repository itself: it knows when nobody else answers."""
+        found = {match[1]: path for path in directory.glob("*/*/*") if (match := NAME.match(path.name))}
+        return cls(frozenset(found), max((path.stat().st_mtime for path in found.values()), default=None))
+
+
+def number(segment: str) -> int:
+    """Return a segment's place in the WAL, whatever its timeline."""
+    return int(segment[8:16], 16) * SEGMENTS_PER_LOG + int(segment[16:], 16)
+
+
+def name(timeline: str, place: int) -> str:
+    """Return the segment at a place."""
+    return f"{timeline}{place // SEGMENTS_PER_LOG:08X}{place % SEGMENTS_PER_LOG:08X}"
+
+
+def missing(segments: Iterable[str], first: str) -> list[str]:
+    """Return what ought to be there from the segment `first` on and is not.
+
+    On a timeline nothing may be left out, and one begins no later than right behind those before it.
+    """
+    places: dict[str, set[int]] = {}
+    for segment in segments:
+        if segment[:8] >= first[:8] and number(segment) >= number(first):
+            places.setdefault(segment[:8], set()).add(number(segment))
+    gaps, previous, reached = [], first[:8], number(first) - 1
+    for timeline, held in sorted(places.items()):
+        gaps += [name(previous, place) for place in range(reached + 1, min(held))]
+        gaps += [name(timeline, place) for place in range(min(held), max(held)) if place not in held]
+        previous, reached = timeline, max(reached, *held)
+    return gaps
+
+
+def named(segments: list[str]) -> str:
+    """Return a list of segments for a sentence."""
+    return ", ".join(segments[:MAX_NAMED]) + (f" and {len(segments) - MAX_NAMED} more" if segments[MAX_NAMED:] else "")
+
+
+def heal(instance: Instance, gaps: Iterable[str]) -> list[str]:
+    """Have the primary archive what its predecessor did not live to archive; returns what it still has of that.
+
+    A standby marks what it received as done, since its primary archives. When that one dies first, nobody would.
+    """
+    directory = instance.data / "pg_wal"
+    healed = []
+    for segment in gaps:
+        done = directory / "archive_status" / f"{segment}.done"
+        if (directory / segment).exists() and done.exists():
+            done.replace(done.with_suffix(".ready"))
+            healed.append(segment)
+    return healed
+
+
+def write_canary(instance: Instance) -> None:
+    """Write a row by which a restored copy shows how old it is; an idle database archives because of it."""
+    postgres.query(instance, *CANARY, timeout=10)
+
+
+def flush(instance: Instance) -> None:
+    """Return when everything that was committed until now is in the archive."""
+    write_canary(instance)
+    segment = postgres.query(instance, "SELECT pg_walfile_name(pg_switch_wal())", timeout=10)[0][0]
+    deadline = time.monotonic() + FLUSH_PATIENCE_SECONDS
+    while not any(DIRECTORY.glob(f"*/{segment[:16]}/{segment}-*")):
+        if time.monotonic() > deadline:
+            raise ArchiveError(
+                f"segment {segment} did not arrive in the archive within {FLUSH_PATIENCE_SECONDS:g} s; "
+                f"see: journalctl -u {instance.unit}"
+            )
+        time.sleep(0.1)  # the archiver tells nobody
+
+
+def waiting(instance: Instance) -> int:
+    """Return how many segments wait to be archived."""
+    return sum(1 for _ in (instance.data / "pg_wal/archive_status").glob("*.ready"))

@@ -1,0 +1,115 @@
+"""pgBackRest behind one thin wall: nothing else of the program knows its options or its words."""
+
+import json
+import re
+import subprocess
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from appliance.backup.places import STANZA
+from appliance.database.system import ENVIRONMENT, identity, run
+
+Say = Callable[[str], None]
+FULL, DIFFERENTIAL = "full", "diff"
+TELL_SECONDS = 2.0
+PERCENT = re.compile(r", (\d+)\.\d+%\)")
+
+
+class BackRestError(Exception):
+    """pgBackRest failed; the message is its own."""
+
+
+@dataclass(frozen=True)
+class Backup:
+    """One backup that is whole. Times in seconds since the epoch, sizes in bytes."""
+
+    label: str
+    kind: str
+    began: int
+    ended: int
+    size: int  # of the database
+    stored: int  # what it takes in the repository, beside those that it builds upon
+    first_segment: str
+    last_segment: str
+    builds_on: tuple[str, ...]
+    broken_pages: bool
+
+
+def follow(say: Say, *arguments: str) -> None:
+    """Run pgBackRest as PostgreSQL's user, and tell how far it is; its complaint becomes the error."""
+    command = ["pgbackrest", f"--stanza={STANZA}", "--log-level-console=detail", *arguments]
+    told, complaints = time.monotonic(), []
+    with subprocess.Popen(  # noqa: S603 - constants, and names that were checked
+        command,
+        env=ENVIRONMENT,
+        cwd="/",
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        **identity("postgres"),
+    ) as process:
+        for line in process.stdout or ():
+            if (found := PERCENT.search(line)) and time.monotonic() - told >= TELL_SECONDS:
+                told = time.monotonic()
+                say(f"  {found[1]} %")
+            elif "WARN:" in line:
+                say(f"  {line.strip()}")
+            # What an error has to say may take several lines.
+            if "ERROR:" in line or (complaints and line.startswith(" ")):
+                complaints.append(line.strip())
+    if process.returncode:
+        raise BackRestError(" ".join(complaints) or f"pgbackrest ended with {process.returncode}")
+
+
+def info() -> list[Backup]:
+    """Return the backups that are whole, oldest first."""
+    result = run(["pgbackrest", f"--stanza={STANZA}", "--output=json", "info"], user="postgres", timeout=120)
+    try:
+        stanza = json.loads(result.stdout)[0]
+    except (ValueError, IndexError):
+        raise BackRestError((result.stderr or result.stdout).strip() or "pgbackrest info said nothing") from None
+    if stanza["status"]["code"] not in (0, 2):  # 2: there is no backup yet
+        raise BackRestError(stanza["status"]["message"])
+    return [read(one) for one in stanza["backup"]]
+
+
+def read(told: dict) -> Backup:
+    """Read one entry of pgBackRest's list."""
+    return Backup(
+        label=told["label"],
+        kind=told["type"],
+        began=told["timestamp"]["start"],
+        ended=told["timestamp"]["stop"],
+        size=told["info"]["size"],
+        stored=told["info"]["repository"]["delta"],
+        first_segment=told["archive"]["start"],
+        last_segment=told["archive"]["stop"],
+        builds_on=tuple(told["reference"] or ()),
+        broken_pages=bool(told.get("error")),
+    )
+
+
+def backup(kind: str, say: Say) -> None:
+    """Take a backup, then let go of what is older than it has to be."""
+    follow(say, f"--type={kind}", "backup")
+
+
+def expire(label: str, say: Say) -> None:
+    """Let go of one backup, and of those that build on it, before its time."""
+    follow(say, f"--set={label}", "expire")
+
+
+def restore(label: str, directory: Path, target: Sequence[str], say: Say) -> None:
+    """Restore a backup into an empty directory; the server that is started on it goes on to the target."""
+    follow(
+        say,
+        f"--pg1-path={directory}",
+        f"--set={label}",
+        # The directory may move before the recovery is over.
+        f'--recovery-option=restore_command=pgbackrest --stanza={STANZA} --pg1-path="$PWD" archive-get %f "%p"',
+        *target,
+        "restore",
+    )

@@ -1,0 +1,72 @@
+"""Every minute: the canary, the gaps of the archive, work that was broken off, and the metrics."""
+
+import contextlib
+import time
+from dataclasses import dataclass
+
+from appliance.backup import archive, pgbackrest, record
+from appliance.backup.archive import Archive
+from appliance.backup.pgbackrest import BackRestError, Backup
+from appliance.backup.record import BACKUP, PROOF, Record
+from appliance.database.cluster import Cluster
+from appliance.database.postgres import QueryError
+from appliance.database.settings import Instance
+from appliance.database.state import STABLE, NoStateError, Store
+from appliance.database.system import run
+
+RETRY_SECONDS = 300.0
+UNITS = {BACKUP: "luckygas-backup.service", PROOF: "luckygas-backup-proof.service"}
+
+
+@dataclass(frozen=True)
+class View:
+    """What one look at the repository and at the one that leads showed."""
+
+    backups: list[Backup]
+    archive: Archive
+    missing: list[str]
+    waiting: int
+    record: Record
+
+
+def leader(store: Store, cluster: Cluster) -> Instance | None:
+    """Return the instance that takes writes."""
+    with contextlib.suppress(NoStateError):
+        state = store.load()
+        if state.phase == STABLE and cluster.look_at(state.primary).primary:
+            return cluster.instances[state.primary]
+    return None
+
+
+def look(primary: Instance | None) -> View:
+    """Look at everything."""
+    found = Archive.look()
+    backups = pgbackrest.info()
+    gaps = archive.missing(found.segments, backups[0].first_segment) if backups else []
+    return View(backups, found, gaps, archive.waiting(primary) if primary else 0, Record.load())
+
+
+def due(view: View, now: float) -> list[str]:
+    """Return the work that has to be begun again, or for the first time."""
+    never = {} if view.backups else {BACKUP: 0.0}
+    return [work for work, since in (never | view.record.wanted).items() if now - since >= RETRY_SECONDS]
+
+
+def watch(store: Store, cluster: Cluster, say: pgbackrest.Say) -> View | None:
+    """Look once and do what is to be done; None when the repository cannot be read."""
+    primary = leader(store, cluster)
+    if primary:
+        with contextlib.suppress(QueryError):
+            archive.write_canary(primary)
+    try:
+        view = look(primary)
+    except BackRestError as problem:
+        say(f"the repository cannot be read: {problem}")
+        return None
+    if primary and (healed := archive.heal(primary, view.missing)):
+        say(f"{primary.name} archives what its predecessor did not: {archive.named(healed)}")
+    for work in due(view, time.time()):
+        if not record.is_under_way(work):
+            say(f"{work}: begun again")
+            run(["systemctl", "start", "--no-block", UNITS[work]], timeout=10)
+    return view
