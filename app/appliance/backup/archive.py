@@ -6,12 +6,15 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from appliance.backup.places import REPOSITORY, SEGMENT_BYTES, STANZA
+from appliance.backup import pgbackrest
+from appliance.backup.lineage import Lineage, position
+from appliance.backup.pgbackrest import Backup
+from appliance.backup.places import REPOSITORY, STANZA
 from appliance.database import postgres
 from appliance.database.settings import Instance
 
 NAME = re.compile(r"([0-9A-F]{24})-[0-9a-f]{40}")
-SEGMENTS_PER_LOG = (1 << 32) // SEGMENT_BYTES
+HISTORY = re.compile(r"([0-9A-F]{8})\.history")
 DIRECTORY = REPOSITORY / "archive" / STANZA
 MAX_NAMED = 5
 CANARY = (
@@ -33,39 +36,31 @@ class Archive:
 
     segments: frozenset[str]
     newest: float | None
+    lineage: Lineage
 
     @classmethod
     def look(cls, directory: Path = DIRECTORY) -> "Archive":
         """Look into the repository itself: it knows when nobody else answers."""
         found = {match[1]: path for path in directory.glob("*/*/*") if (match := NAME.match(path.name))}
-        return cls(frozenset(found), max((path.stat().st_mtime for path in found.values()), default=None))
+        histories = {match[1]: path for path in directory.glob("*/*") if (match := HISTORY.match(path.name))}
+        lineage = Lineage()
+        if histories:
+            newest = max(histories)
+            lineage = Lineage.read(newest, pgbackrest.read_file(histories[newest]))
+        arrived = [path.stat().st_mtime for path in found.values()]
+        return cls(frozenset(found), max(arrived, default=None), lineage)
 
+    def path(self, first: str) -> list[str]:
+        """Return the segments that lead from `first` to today, held or not."""
+        return list(self.lineage.path(first, self.segments))
 
-def number(segment: str) -> int:
-    """Return a segment's place in the WAL, whatever its timeline."""
-    return int(segment[8:16], 16) * SEGMENTS_PER_LOG + int(segment[16:], 16)
+    def missing(self, first: str) -> list[str]:
+        """Return those of them that ought to be there and are not."""
+        return [segment for segment in self.path(first) if segment not in self.segments]
 
-
-def name(timeline: str, place: int) -> str:
-    """Return the segment at a place."""
-    return f"{timeline}{place // SEGMENTS_PER_LOG:08X}{place % SEGMENTS_PER_LOG:08X}"
-
-
-def missing(segments: Iterable[str], first: str) -> list[str]:
-    """Return what ought to be there from the segment `first` on and is not.
-
-    On a timeline nothing may be left out, and one begins no later than right behind those before it.
-    """
-    places: dict[str, set[int]] = {}
-    for segment in segments:
-        if segment[:8] >= first[:8] and number(segment) >= number(first):
-            places.setdefault(segment[:8], set()).add(number(segment))
-    gaps, previous, reached = [], first[:8], number(first) - 1
-    for timeline, held in sorted(places.items()):
-        gaps += [name(previous, place) for place in range(reached + 1, min(held))]
-        gaps += [name(timeline, place) for place in range(min(held), max(held)) if place not in held]
-        previous, reached = timeline, max(reached, *held)
-    return gaps
+    def leads_here(self, backup: Backup) -> bool:
+        """Tell whether a backup is part of today's past, not of what a restore left behind."""
+        return self.lineage.holds(backup.last_segment[:8], position(backup.end))
 
 
 def named(segments: list[str]) -> str:

@@ -4,7 +4,7 @@ import argparse
 import json
 import time
 
-from appliance.backup import listing, metrics, pgbackrest, proof, record, taking, watch
+from appliance.backup import listing, metrics, pgbackrest, proof, record, restore_commands, taking, watch
 from appliance.backup.archive import ArchiveError
 from appliance.backup.pgbackrest import FULL, BackRestError
 from appliance.backup.record import BACKUP, PROOF
@@ -41,6 +41,7 @@ def add(verbs: argparse._SubParsersAction) -> None:
     parser = verbs.add_parser("backups", help=text, description=text)
     parser.add_argument("--json", action="store_true", help="answer in JSON")
     parser.set_defaults(run=run, function=show)
+    restore_commands.add(verbs, run)
 
 
 def say(text: str) -> None:

@@ -37,6 +37,7 @@ def report(view: View, now: float) -> Report:
     rows = []
     for backup in view.backups:
         proof = view.record.proof_of(backup.label)
+        verdict = ("good" if proof.good else f"bad: {proof.why}") if proof else "not yet"
         rows.append(
             {
                 "label": backup.label,
@@ -46,7 +47,7 @@ def report(view: View, now: float) -> Report:
                 "stored_bytes": backup.stored,
                 "where": ["local"],
                 "proven": local(proof.at) if proof and proof.good else None,
-                "verdict": ("good" if proof.good else f"bad: {proof.why}") if proof else "not yet",
+                "verdict": verdict if view.archive.leads_here(backup) else "left behind by a restore",
                 "restore_seconds": proof.seconds if proof and proof.good else None,
                 "behind_seconds": proof.behind_seconds if proof and proof.good else None,
             }
@@ -102,13 +103,13 @@ def size(count: float) -> str:
 
 def human(found: Report) -> str:
     """Return the report as a page for the terminal."""
-    lines = [f"{'BACKUP':<34}{'KIND':<6}{'WHEN':<27}{'SIZE':>9}{'STORED':>9}  {'WHERE':<7}PROVEN"]
+    lines = [f"{'BACKUP':<34}{'KIND':<6}{'WHEN':<21}{'SIZE':>9}{'STORED':>9}  {'WHERE':<7}PROVEN"]
     for row in found.data["backups"]:  # type: ignore[attr-defined]
         proven = row["verdict"]
         if row["proven"]:
-            proven = f"{row['proven']} in {row['restore_seconds']:.0f} s, {row['behind_seconds']:.0f} s behind"
+            proven = f"{row['proven'][:19]} in {row['restore_seconds']:.0f} s, {row['behind_seconds']:.0f} s behind"
         lines.append(
-            f"{row['label']:<34}{row['kind']:<6}{row['when']:<27}{size(row['size_bytes']):>9}"
+            f"{row['label']:<34}{row['kind']:<6}{row['when'][:19]:<21}{size(row['size_bytes']):>9}"
             f"{size(row['stored_bytes']):>9}  {','.join(row['where']):<7}{proven}"
         )
     seen = found.data["archive"]

@@ -6,14 +6,18 @@ import subprocess
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
-from appliance.backup.places import STANZA
+from appliance.backup.places import REPOSITORY, STANZA
 from appliance.database.system import ENVIRONMENT, identity, run
 
 Say = Callable[[str], None]
 FULL, DIFFERENTIAL = "full", "diff"
 TELL_SECONDS = 2.0
+# How far a recovery goes. It then waits, as a standby does, for somebody to promote it.
+LATEST = ("--type=standby",)
+CONSISTENT = ("--type=immediate", "--target-action=pause", "--target-timeline=current")
 PERCENT = re.compile(r", (\d+)\.\d+%\)")
 
 
@@ -33,6 +37,7 @@ class Backup:
     stored: int  # what it takes in the repository, beside those that it builds upon
     first_segment: str
     last_segment: str
+    end: str  # where it is consistent, as PostgreSQL writes a place in the WAL
     builds_on: tuple[str, ...]
     broken_pages: bool
 
@@ -87,9 +92,18 @@ def read(told: dict) -> Backup:
         stored=told["info"]["repository"]["delta"],
         first_segment=told["archive"]["start"],
         last_segment=told["archive"]["stop"],
+        end=told["lsn"]["stop"],
         builds_on=tuple(told["reference"] or ()),
         broken_pages=bool(told.get("error")),
     )
+
+
+def read_file(path: Path) -> str:
+    """Return what a small file of the repository says, decrypted."""
+    result = run(["pgbackrest", "repo-get", str(path.relative_to(REPOSITORY))], user="postgres", timeout=60)
+    if result.returncode:
+        raise BackRestError(" ".join(result.stderr.split()))
+    return result.stdout
 
 
 def backup(kind: str, say: Say) -> None:
@@ -100,6 +114,15 @@ def backup(kind: str, say: Say) -> None:
 def expire(label: str, say: Say) -> None:
     """Let go of one backup, and of those that build on it, before its time."""
     follow(say, f"--set={label}", "expire")
+
+
+def until(moment: datetime) -> tuple[str, ...]:
+    """Return the options of a recovery to a moment: what was committed then is in it, what came later is not."""
+    return (
+        "--type=time",
+        f"--target={moment.astimezone(UTC).strftime('%Y-%m-%d %H:%M:%S.%f+00')}",
+        "--target-action=pause",
+    )
 
 
 def restore(label: str, directory: Path, target: Sequence[str], say: Say) -> None:

@@ -5,37 +5,31 @@ from dataclasses import dataclass
 
 from appliance.backup import archive, pgbackrest, taking
 from appliance.backup.archive import Archive
+from appliance.backup.lineage import number
 from appliance.backup.pgbackrest import BackRestError, Backup, Say
-from appliance.backup.places import SCRATCH
+from appliance.backup.places import SCRATCH, SEGMENT_BYTES
 from appliance.backup.record import Proof
 from appliance.backup.scratch import Scratch, ScratchError
 from appliance.database import postgres
 from appliance.database.settings import Instance
 from appliance.database.system import run
 
-LATEST = ("--type=standby",)
 # The archive is at most a minute behind, and the canary another one.
 MAX_BEHIND_SECONDS = 300.0
 # Tables may shrink while the proof is at work: so much is no loss.
 SLACK_SHARE, SLACK_ROWS = 0.01, 100
 TABLES = """
 SELECT quote_ident(schemaname) || '.' || quote_ident(relname) FROM pg_stat_user_tables
-WHERE schemaname NOT IN ('repmgr') ORDER BY 1
+WHERE schemaname <> 'repmgr' ORDER BY 1
 """
 COUNT = "SELECT count(*) FROM {table}"
+CANARY = "SELECT coalesce(extract(epoch FROM max(at)), 0) FROM luckygas_canary"
+# The number of the segment that holds the last byte that was replayed.
+REACHED = f"SELECT trunc((pg_last_wal_replay_lsn() - '0/1') / {SEGMENT_BYTES})"
 
 
 class NotProvenError(Exception):
     """The backup is not what it should be; the message says what is wrong."""
-
-
-@dataclass
-class Findings:
-    """What the restored copy showed."""
-
-    seconds: float = 0.0
-    behind_seconds: float = 0.0
-    rows: int = 0
 
 
 def needed(backup: Backup) -> int:
@@ -45,80 +39,94 @@ def needed(backup: Backup) -> int:
 
 def prove(primary: Instance | None, databases: tuple[str, ...], say: Say) -> Proof:
     """Prove the newest backup; the verdict may be bad. Raises when there could be none."""
-    backups = pgbackrest.info()
+    held = Archive.look()
+    backups = [backup for backup in pgbackrest.info() if held.leads_here(backup)]
     if not backups:
-        raise NotProvenError("there is no backup; to take one now: luckygas backup")
+        raise NotProvenError("there is no backup of today's data; to take one now: luckygas backup")
     backup = backups[-1]
     taking.require(SCRATCH, needed(backup), f"the proof of {backup.label}")
-    began, findings, why = time.time(), Findings(), ""
-    scratch = Scratch("proof")
+    proof = Proof(backup.label, time.time(), good=False)
+    examination = Examination(Scratch("proof"), held, backup, primary, databases, proof, say)
     try:
-        examine(scratch, backup, primary, databases, findings, say)
+        examination.run()
+        proof.good = True
     except (NotProvenError, BackRestError, ScratchError) as problem:
-        why = str(problem)
+        proof.why = str(problem)
     finally:
-        scratch.discard()
-    return Proof(backup.label, began, not why, findings.seconds, findings.behind_seconds, findings.rows, why)
+        examination.scratch.discard()
+    return proof
 
 
-def examine(  # noqa: PLR0913, PLR0917 - one walk over all that is compared
-    scratch: Scratch,
-    backup: Backup,
-    primary: Instance | None,
-    databases: tuple[str, ...],
-    findings: Findings,
-    say: Say,
-) -> None:
-    """Restore and look; what is wrong is raised, what was measured is noted."""
-    if gaps := archive.missing(Archive.look().segments, backup.first_segment):
-        raise NotProvenError(f"WAL is missing from the archive: {archive.named(gaps)}")
-    before = count_live(primary, databases)
-    began = time.time()
-    replayed = scratch.restore(backup.label, LATEST, say)
-    scratch.promote()
-    findings.seconds = round(time.time() - began, 1)
-    canary = float(scratch.psql("SELECT coalesce(extract(epoch FROM max(at)), 0) FROM luckygas_canary"))
-    findings.behind_seconds = round(max(0.0, began - max(canary, replayed)), 1)
-    say(f"it answers after {findings.seconds:.0f} s and is {findings.behind_seconds:.0f} s behind")
-    if began - canary > MAX_BEHIND_SECONDS:
-        raise NotProvenError(
-            f"the newest canary in it was written {began - canary:.0f} s before the restore began: WAL was not archived "
-            f"or not replayed to its end ({scratch.last_words()})"
-        )
-    check_pages(scratch, say)
-    findings.rows = compare(scratch, databases, before, count_live(primary, databases))
-    say(f"{findings.rows} rows in {len(before)} tables are as they should be")
+@dataclass
+class Examination:
+    """One walk over a restored copy. What is measured goes into the proof, what is wrong is raised."""
 
+    scratch: Scratch
+    held: Archive
+    backup: Backup
+    primary: Instance | None
+    databases: tuple[str, ...]
+    proof: Proof
+    say: Say
 
-def check_pages(scratch: Scratch, say: Say) -> None:
-    """Have PostgreSQL's own checker read every table and index."""
-    say("pg_amcheck reads every table and index")
-    checker = run(scratch.client("pg_amcheck", "--all", "--install-missing", "--no-strict-names"))
-    if checker.returncode:
-        told = (checker.stdout + checker.stderr).strip().splitlines()
-        raise NotProvenError(f"pg_amcheck: {' '.join(told[:3])}")
+    def run(self) -> None:
+        """Restore, then look ever closer."""
+        path = self.held.path(self.backup.first_segment)
+        if gaps := [segment for segment in path if segment not in self.held.segments]:
+            raise NotProvenError(f"WAL is missing from the archive: {archive.named(gaps)}")
+        before = self.count_live()
+        self.restore(number(max(path, key=number, default=self.backup.last_segment)))
+        self.check_pages()
+        self.proof.rows = self.compare(before, self.count_live())
+        self.say(f"{self.proof.rows} rows in {len(before)} tables are as they should be")
 
+    def restore(self, newest: int) -> None:
+        """Have a server on the copy, and compare how far it got with what the archive holds."""
+        began = time.time()
+        replayed = self.scratch.restore(self.backup.label, pgbackrest.LATEST, self.say)
+        reached = int(self.scratch.psql(REACHED))
+        self.scratch.promote()
+        self.proof.seconds = round(time.time() - began, 1)
+        canary = float(self.scratch.psql(CANARY))
+        self.proof.behind_seconds = round(max(0.0, began - max(canary, replayed)), 1)
+        self.say(f"it answers after {self.proof.seconds:.0f} s and is {self.proof.behind_seconds:.0f} s behind")
+        if reached < newest:
+            words = self.scratch.last_words()
+            raise NotProvenError(f"WAL was not replayed beyond segment {reached:X} of {newest:X}: {words}")
+        if began - canary > MAX_BEHIND_SECONDS:
+            raise NotProvenError(f"the newest canary in it was {began - canary:.0f} s old when the restore began")
 
-def count_live(primary: Instance | None, databases: tuple[str, ...]) -> dict[str, int]:
-    """Count the rows of every table on the one that leads; nothing when nobody does."""
-    counted = {}
-    for database in databases if primary else ():
-        for (table,) in postgres.query(primary, TABLES, database=database, timeout=60):
-            rows = postgres.query(primary, COUNT.format(table=table), database=database, timeout=3600)
-            counted[f"{database}: {table}"] = int(rows[0][0])
-    return counted
+    def check_pages(self) -> None:
+        """Have PostgreSQL's own checker read every table and index."""
+        self.say("pg_amcheck reads every table and index")
+        checker = run(self.scratch.client("pg_amcheck", "--all", "--install-missing"))
+        if checker.returncode:
+            raise NotProvenError(f"pg_amcheck: {' '.join((checker.stdout + checker.stderr).split())[:400]}")
 
+    def count_live(self) -> dict[str, int]:
+        """Count the rows of every table on the one that leads; nothing when nobody does."""
+        counted = {}
+        for database in self.databases if self.primary else ():
+            for (table,) in postgres.query(self.primary, TABLES, database=database, timeout=60):
+                rows = postgres.query(self.primary, COUNT.format(table=table), database=database, timeout=3600)
+                counted[f"{database}: {table}"] = int(rows[0][0])
+        return counted
 
-def compare(scratch: Scratch, databases: tuple[str, ...], before: dict[str, int], after: dict[str, int]) -> int:
-    """Refuse a copy whose tables hold fewer or more rows than the live ones did meanwhile; return the sum."""
-    held = {}
-    for database in databases:
-        for table in scratch.psql(TABLES, database=database).splitlines():
-            held[f"{database}: {table}"] = int(scratch.psql(COUNT.format(table=table), database=database))
-    for table in before.keys() & after.keys():
-        low, high = sorted((before[table], after[table]))
-        slack = SLACK_ROWS + SLACK_SHARE * high
-        rows = held.get(table)
-        if rows is None or not low - slack <= rows <= high + slack:
-            raise NotProvenError(f"table {table} has {rows} rows in the copy and {low} to {high} in the original")
-    return sum(held.values())
+    def count_copy(self) -> dict[str, int]:
+        """Count the rows of every table in the copy."""
+        return {
+            f"{database}: {table}": int(self.scratch.psql(COUNT.format(table=table), database=database))
+            for database in self.databases
+            for table in self.scratch.psql(TABLES, database=database).splitlines()
+        }
+
+    def compare(self, before: dict[str, int], after: dict[str, int]) -> int:
+        """Refuse a copy whose tables hold fewer or more rows than the live ones did meanwhile; return their sum."""
+        held = self.count_copy()
+        for table in before.keys() & after.keys():
+            low, high = sorted((before[table], after[table]))
+            slack = SLACK_ROWS + SLACK_SHARE * high
+            rows = held.get(table)
+            if rows is None or not low - slack <= rows <= high + slack:
+                raise NotProvenError(f"table {table} has {rows} rows in the copy and {low} to {high} in the original")
+        return sum(held.values())

@@ -1,5 +1,6 @@
 """Throw-away servers on restored data: a socket of their own, limits of their own, and no word to the others."""
 
+import re
 import shutil
 import time
 from collections.abc import Sequence
@@ -15,7 +16,7 @@ from appliance.database.system import run
 PORT = 5432
 TELL_SECONDS = 10.0
 # It stands at its target, or has replayed all that the archive holds.
-ASK = """
+WHERE_IT_STANDS = """
 SELECT pg_is_in_recovery() AND pg_get_wal_replay_pause_state() = 'paused',
   EXISTS (SELECT FROM pg_stat_activity WHERE backend_type = 'startup' AND wait_event = 'RecoveryRetrieveRetryInterval'),
   coalesce(pg_last_xact_replay_timestamp()::text, 'the end of the backup'),
@@ -77,7 +78,7 @@ class Scratch:
         """Wait until it stands at its target; there is no time-out, since the amount of WAL decides."""
         began = told = time.monotonic()
         while True:
-            seen = self.psql(ASK, check=False)
+            seen = self.psql(WHERE_IT_STANDS, check=False)
             paused, exhausted, until, seconds = seen.split("|") if seen else ("f", "f", "", "0")
             if "t" in (paused, exhausted):
                 say(f"replayed until {until}")
@@ -95,10 +96,17 @@ class Scratch:
         return state in ("failed", "inactive")
 
     def last_words(self) -> str:
-        """Return what the server complained of."""
-        told = run(["journalctl", "--output=cat", "--lines=200", f"--unit={self.unit}"], timeout=30).stdout
-        grave = [line for line in told.splitlines() if any(word in line for word in ("FATAL", "PANIC", "ERROR"))]
-        return " / ".join(line.split("] ", 1)[-1].strip() for line in grave[-3:]) or "see: journalctl -u " + self.unit
+        """Return what the server, or pgBackRest on its behalf, complained of."""
+        shown = run(["systemctl", "show", "--property=InvocationID", "--value", self.unit], timeout=10)
+        run_id = shown.stdout.strip()
+        told = run(["journalctl", "--output=cat", f"_SYSTEMD_INVOCATION_ID={run_id}"], timeout=60).stdout.splitlines()
+        grave = [
+            # pgBackRest says what in the first line and why in the second.
+            " ".join(line.split("] ", 1)[-1].split() + (after.split() if line.endswith(":") else []))
+            for line, after in zip(told, [*told[1:], ""], strict=True)
+            if re.search("FATAL|PANIC|ERROR|invalid|incorrect", line) and "starting up" not in line
+        ]
+        return " / ".join(dict.fromkeys(grave[-3:])) or f"see: journalctl -u {self.unit}"
 
     def promote(self) -> None:
         """Let it take writes, which nobody else will see."""

@@ -42,7 +42,8 @@ def look(primary: Instance | None) -> View:
     """Look at everything."""
     found = Archive.look()
     backups = pgbackrest.info()
-    gaps = archive.missing(found.segments, backups[0].first_segment) if backups else []
+    past = [backup for backup in backups if found.leads_here(backup)]
+    gaps = found.missing(past[0].first_segment) if past else []
     return View(backups, found, gaps, archive.waiting(primary) if primary else 0, Record.load())
 
 

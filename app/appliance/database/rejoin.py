@@ -151,7 +151,10 @@ def copy(instance: Instance, upstream: Instance) -> None:
 def write_standby(instance: Instance, upstream: Instance) -> None:
     """Have the data directory say that it is a standby, and whose."""
     file = instance.data / "postgresql.auto.conf"
-    ours = re.compile(r"\s*(primary_conninfo|primary_slot_name|synchronous_standby_names)\s*=")
+    # A restore leaves its target behind, at which a standby would stop.
+    ours = re.compile(
+        r"\s*(primary_conninfo|primary_slot_name|synchronous_standby_names|restore_command|recovery_\w+)\s*="
+    )
     kept = [line for line in file.read_text().splitlines() if not ours.match(line)] if file.exists() else []
     wanted = [f"{name} = '{value}'" for name, value in postgres.upstream_settings(instance, upstream).items()]
     write_file(file, "\n".join([*kept, *wanted]) + "\n", mode=0o600, owner="postgres")
