@@ -22,8 +22,8 @@ class RoomError(Exception):
 
 def kind_due(backups: Iterable[Backup], now: float) -> str:
     """Return the kind of backup that it is time for."""
-    newest = max((backup.ended for backup in backups if backup.kind == FULL), default=0)
-    return FULL if now - newest >= FULL_EVERY_SECONDS else DIFFERENTIAL
+    fulls = [backup.ended for backup in backups if backup.kind == FULL]
+    return DIFFERENTIAL if fulls and now - max(fulls) < FULL_EVERY_SECONDS else FULL
 
 
 def require(path: Path, needed: int, what: str) -> None:
