@@ -32,7 +32,7 @@ def segments(timeline: int, *places: int) -> frozenset[str]:
 
 
 def held(lineage: Lineage, *parts: frozenset[str]) -> Archive:
-    return Archive(frozenset().union(*parts), 0.0, lineage)
+    return Archive(dict.fromkeys(frozenset().union(*parts), ""), 0.0, lineage)
 
 
 def test_places_and_names_agree_across_the_end_of_a_log():

@@ -35,7 +35,7 @@ def backup(number: int, kind: str = FULL, *, ended: float = 0, stored: int = 10,
 
 
 def view(backups: list[Backup], *, arrived: float | None = 0, missing: list[str] | None = None, **told) -> watch.View:
-    archive = Archive(frozenset(), arrived, Lineage())
+    archive = Archive({}, arrived, Lineage())
     return watch.View(backups, archive, missing or [], 0, Record(**told))
 
 

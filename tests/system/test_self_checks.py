@@ -8,6 +8,7 @@ HBA = "/etc/postgresql/17/pg1/pg_hba.conf"
 CREDENTIAL = "/etc/luckygas/credentials/redis_password"
 KEY = "/etc/nginx/tls/current/privkey.pem"
 ACL = "/etc/redis/managed/users.acl"
+PASSPHRASE = "/etc/pgbackrest/pgbackrest.conf"
 ZONES = "../usr/share/zoneinfo"
 
 # role: [(what breaks it, what repairs it)]
@@ -23,6 +24,10 @@ FAULTS = {
             f"cp -p {HBA} /tmp && echo local all all trust >{HBA} && systemctl reload postgresql@17-pg1",
             f"cp -p /tmp/pg_hba.conf {HBA} && systemctl reload postgresql@17-pg1",
         ),
+    ],
+    "pgbackrest": [
+        ("systemctl stop luckygas-backup-watch.timer", "systemctl start luckygas-backup-watch.timer"),
+        (f"chmod 644 {PASSPHRASE}", f"chmod 640 {PASSPHRASE}"),
     ],
     "redis": [
         ("systemctl stop redis-server@a", "systemctl start redis-server@a"),

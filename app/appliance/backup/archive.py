@@ -2,7 +2,7 @@
 
 import re
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,7 +13,7 @@ from appliance.backup.places import REPOSITORY, STANZA
 from appliance.database import postgres
 from appliance.database.settings import Instance
 
-NAME = re.compile(r"([0-9A-F]{24})-[0-9a-f]{40}")
+NAME = re.compile(r"([0-9A-F]{24})-([0-9a-f]{40})")
 HISTORY = re.compile(r"([0-9A-F]{8})\.history")
 DIRECTORY = REPOSITORY / "archive" / STANZA
 MAX_NAMED = 5
@@ -32,23 +32,23 @@ class ArchiveError(Exception):
 
 @dataclass(frozen=True)
 class Archive:
-    """The segments that the repository holds, and when the last one came."""
+    """The segments that the repository holds, with their digests, and when the last one came."""
 
-    segments: frozenset[str]
+    segments: Mapping[str, str]
     newest: float | None
     lineage: Lineage
 
     @classmethod
     def look(cls, directory: Path = DIRECTORY) -> "Archive":
         """Look into the repository itself: it knows when nobody else answers."""
-        found = {match[1]: path for path in directory.glob("*/*/*") if (match := NAME.match(path.name))}
+        found = [(match, path) for path in directory.glob("*/*/*") if (match := NAME.match(path.name))]
         histories = {match[1]: path for path in directory.glob("*/*") if (match := HISTORY.match(path.name))}
         lineage = Lineage()
         if histories:
             newest = max(histories)
             lineage = Lineage.read(newest, pgbackrest.read_file(histories[newest]))
-        arrived = [path.stat().st_mtime for path in found.values()]
-        return cls(frozenset(found), max(arrived, default=None), lineage)
+        arrived = [path.stat().st_mtime for _, path in found]
+        return cls({match[1]: match[2] for match, _ in found}, max(arrived, default=None), lineage)
 
     def path(self, first: str) -> list[str]:
         """Return the segments that lead from `first` to today, held or not."""

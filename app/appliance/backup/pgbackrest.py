@@ -1,8 +1,11 @@
 """pgBackRest behind one thin wall: nothing else of the program knows its options or its words."""
 
+import hashlib
 import json
 import re
+import shutil
 import subprocess
+import tempfile
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -64,7 +67,7 @@ def follow(say: Say, *arguments: str) -> None:
                 say(f"  {line.strip()}")
             # What an error has to say may take several lines.
             if "ERROR:" in line or (complaints and line.startswith(" ")):
-                complaints.append(line.strip())
+                complaints.append(line.split("ERROR: ", 1)[-1].strip())
     if process.returncode:
         raise BackRestError(" ".join(complaints) or f"pgbackrest ended with {process.returncode}")
 
@@ -104,6 +107,18 @@ def read_file(path: Path) -> str:
     if result.returncode:
         raise BackRestError(" ".join(result.stderr.split()))
     return result.stdout
+
+
+def digest_of(segment: str, directory: Path) -> str:
+    """Return the SHA-1 of a segment as it comes out of the archive, or why it does not come out."""
+    with tempfile.TemporaryDirectory() as place:
+        shutil.chown(place, "postgres")
+        file = Path(place) / segment
+        command = ["pgbackrest", f"--stanza={STANZA}", f"--pg1-path={directory}", "archive-get", segment, file]
+        result = run(command, user="postgres", timeout=120)
+        if result.returncode:
+            return " ".join((result.stdout + result.stderr).split())
+        return hashlib.sha1(file.read_bytes(), usedforsecurity=False).hexdigest()
 
 
 def backup(kind: str, say: Say) -> None:

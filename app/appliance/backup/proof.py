@@ -1,6 +1,7 @@
 """The nightly proof: the newest backup and its WAL become a server, and what is in it is looked at."""
 
 import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 from appliance.backup import archive, pgbackrest, taking
@@ -68,6 +69,7 @@ class Examination:
     databases: tuple[str, ...]
     proof: Proof
     say: Say
+    stale: str = ""
 
     def run(self) -> None:
         """Restore, then look ever closer."""
@@ -75,13 +77,20 @@ class Examination:
         if gaps := [segment for segment in path if segment not in self.held.segments]:
             raise NotProvenError(f"WAL is missing from the archive: {archive.named(gaps)}")
         before = self.count_live()
-        self.restore(number(max(path, key=number, default=self.backup.last_segment)))
+        reached = self.restore()
+        self.check_wal(path)
+        newest = number(path[-1] if path else self.backup.last_segment)
+        if reached < newest:
+            words = self.scratch.last_words()
+            raise NotProvenError(f"WAL was not replayed beyond segment {reached:X} of {newest:X}: {words}")
+        if self.stale:
+            raise NotProvenError(self.stale)
         self.check_pages()
         self.proof.rows = self.compare(before, self.count_live())
         self.say(f"{self.proof.rows} rows in {len(before)} tables are as they should be")
 
-    def restore(self, newest: int) -> None:
-        """Have a server on the copy, and compare how far it got with what the archive holds."""
+    def restore(self) -> int:
+        """Have a server on the copy; returns the number of the last segment that it replayed."""
         began = time.time()
         replayed = self.scratch.restore(self.backup.label, pgbackrest.LATEST, self.say)
         reached = int(self.scratch.psql(REACHED))
@@ -90,11 +99,18 @@ class Examination:
         canary = float(self.scratch.psql(CANARY))
         self.proof.behind_seconds = round(max(0.0, began - max(canary, replayed)), 1)
         self.say(f"it answers after {self.proof.seconds:.0f} s and is {self.proof.behind_seconds:.0f} s behind")
-        if reached < newest:
-            words = self.scratch.last_words()
-            raise NotProvenError(f"WAL was not replayed beyond segment {reached:X} of {newest:X}: {words}")
         if began - canary > MAX_BEHIND_SECONDS:
-            raise NotProvenError(f"the newest canary in it was {began - canary:.0f} s old when the restore began")
+            self.stale = f"the newest canary in it was {began - canary:.0f} s old when the restore began"
+        return reached
+
+    def check_wal(self, path: list[str]) -> None:
+        """Compare each segment with the digest in its name: a damaged one may look like the end of the WAL."""
+        self.say(f"reading {len(path)} segments of WAL")
+        with ThreadPoolExecutor(2) as readers:
+            digests = readers.map(lambda segment: pgbackrest.digest_of(segment, self.scratch.data), path)
+            for segment, digest in zip(path, digests, strict=True):
+                if digest != self.held.segments[segment]:
+                    raise NotProvenError(f"segment {segment} is damaged: {digest}")
 
     def check_pages(self) -> None:
         """Have PostgreSQL's own checker read every table and index."""

@@ -8,6 +8,7 @@ from appliance.backup import archive, pgbackrest, record
 from appliance.backup.archive import Archive
 from appliance.backup.pgbackrest import BackRestError, Backup
 from appliance.backup.record import BACKUP, PROOF, Record
+from appliance.database import postgres
 from appliance.database.cluster import Cluster
 from appliance.database.postgres import QueryError
 from appliance.database.settings import Instance
@@ -66,6 +67,8 @@ def watch(store: Store, cluster: Cluster, say: pgbackrest.Say) -> View | None:
         return None
     if primary and (healed := archive.heal(primary, view.missing)):
         say(f"{primary.name} archives what its predecessor did not: {archive.named(healed)}")
+        with contextlib.suppress(QueryError):
+            postgres.query(primary, "SELECT pg_switch_wal()", timeout=10)  # its archiver looks when a segment is full
     for work in due(view, time.time()):
         if not record.is_under_way(work):
             say(f"{work}: begun again")
