@@ -8,7 +8,7 @@ HBA = "/etc/postgresql/17/pg1/pg_hba.conf"
 CREDENTIAL = "/etc/luckygas/credentials/redis_password"
 KEY = "/etc/nginx/tls/current/privkey.pem"
 ACL = "/etc/redis/managed/users.acl"
-PASSPHRASE = "/etc/pgbackrest/pgbackrest.conf"
+REPOSITORY_SETTINGS = "/etc/pgbackrest/pgbackrest.conf"
 ZONES = "../usr/share/zoneinfo"
 
 # role: [(what breaks it, what repairs it)]
@@ -27,7 +27,7 @@ FAULTS = {
     ],
     "pgbackrest": [
         ("systemctl stop luckygas-backup-watch.timer", "systemctl start luckygas-backup-watch.timer"),
-        (f"chmod 644 {PASSPHRASE}", f"chmod 640 {PASSPHRASE}"),
+        (f"chmod 644 {REPOSITORY_SETTINGS}", f"chmod 640 {REPOSITORY_SETTINGS}"),
     ],
     "redis": [
         ("systemctl stop redis-server@a", "systemctl start redis-server@a"),
