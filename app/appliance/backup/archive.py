@@ -39,14 +39,15 @@ class Archive:
     lineage: Lineage
 
     @classmethod
-    def look(cls, directory: Path = DIRECTORY) -> "Archive":
+    def look(cls, repository: Path = REPOSITORY) -> "Archive":
         """Look into the repository itself: it knows when nobody else answers."""
+        directory = repository / "archive" / STANZA
         found = [(match, path) for path in directory.glob("*/*/*") if (match := NAME.match(path.name))]
         histories = {match[1]: path for path in directory.glob("*/*") if (match := HISTORY.match(path.name))}
         lineage = Lineage()
         if histories:
             newest = max(histories)
-            lineage = Lineage.read(newest, pgbackrest.read_file(histories[newest]))
+            lineage = Lineage.read(newest, pgbackrest.read_file(histories[newest], repository))
         arrived = [path.stat().st_mtime for _, path in found]
         return cls({match[1]: match[2] for match, _ in found}, max(arrived, default=None), lineage)
 

@@ -4,10 +4,11 @@ import argparse
 import json
 import time
 
-from appliance.backup import listing, metrics, pgbackrest, proof, record, restore_commands, taking, watch
+from appliance.backup import copying, listing, metrics, pgbackrest, proof, record, restore_commands, taking, watch
 from appliance.backup.archive import ArchiveError
+from appliance.backup.bucket import BucketError
 from appliance.backup.pgbackrest import FULL, BackRestError
-from appliance.backup.record import BACKUP, PROOF
+from appliance.backup.record import BACKUP, COPY, LOCAL, PROOF, S3, Record
 from appliance.backup.scratch import ScratchError
 from appliance.database.cluster import Cluster
 from appliance.database.engine import RefusedError
@@ -16,8 +17,10 @@ from appliance.database.settings import Settings
 from appliance.database.state import BusyError, NoStateError, Store
 from appliance.database.status import CRITICAL, OK, WARNING
 
+DUE = "due"
 REFUSALS = (
     ArchiveError,
+    BucketError,
     BackRestError,
     BusyError,
     NoStateError,
@@ -32,10 +35,20 @@ REFUSALS = (
 
 def add(verbs: argparse._SubParsersAction) -> None:
     """Add the verbs to the command line."""
-    text = "take a backup now; prove: restore the newest one into a throw-away server and look at it"
+    text = "take a backup; prove: restore the newest one and look at it; copy: bring the bucket in line"
     parser = verbs.add_parser("backup", help=text, description=text)
-    parser.add_argument("act", nargs="?", choices=["prove", "watch"], help="(watch: run every minute by systemd)")
+    parser.add_argument(
+        "act", nargs="?", choices=["prove", "copy", "watch"], help="(watch: run every minute by systemd)"
+    )
     parser.add_argument("--full", action="store_true", help="a full one, whenever the last one was")
+    parser.add_argument("--to-s3", action="store_true", help="and copy it to the bucket at once")
+    parser.add_argument(
+        "--from",
+        dest="source",
+        choices=[LOCAL, S3, DUE],
+        default=LOCAL,
+        help=f"prove the one in the bucket ({DUE}: that once a week)",
+    )
     parser.set_defaults(run=run, function=back_up)
     text = "list the backups: when, how large, and which of them was proven"
     parser = verbs.add_parser("backups", help=text, description=text)
@@ -61,7 +74,9 @@ def run(arguments: argparse.Namespace) -> int:
 def back_up(arguments: argparse.Namespace, store: Store, cluster: Cluster) -> int:
     """Take a backup, prove one, or look after everything."""
     if arguments.act == "prove":
-        return prove(store, cluster)
+        return prove(arguments, store, cluster)
+    if arguments.act == "copy":
+        return copy()
     if arguments.act == "watch":
         if view := watch.watch(store, cluster, say):
             metrics.write(view)
@@ -72,21 +87,40 @@ def back_up(arguments: argparse.Namespace, store: Store, cluster: Cluster) -> in
     took = backup.ended - backup.began
     say(f"{backup.label}: {listing.size(backup.size)} stored in {listing.size(backup.stored)} after {took} s")
     metrics.write(watch.look(watch.leader(store, cluster)))
+    return copy() if arguments.to_s3 else OK
+
+
+def copy() -> int:
+    """Bring the bucket in line with the repository. What fails here holds nothing else up."""
+    bucket = copying.open_bucket()
+    with record.work(COPY, time.time()):
+        began = time.time()
+        labels = copying.copy(bucket, say)
+        with record.changing() as remembered:
+            remembered.copied, remembered.copied_at = labels, began
     return OK
 
 
-def prove(store: Store, cluster: Cluster) -> int:
+def prove(arguments: argparse.Namespace, store: Store, cluster: Cluster) -> int:
     """Prove the newest backup, and remember what came of it."""
     primary = watch.leader(store, cluster)
+    distant = arguments.source == S3 or (arguments.source == DUE and proof.is_distant_due(Record.load(), time.time()))
     with record.work(PROOF, time.time()):
-        verdict = proof.prove(primary, cluster.settings.databases, say)
+        try:
+            bucket = copying.open_bucket() if distant else None
+            verdict = proof.prove(primary, cluster.settings.databases, bucket, say)
+        except BucketError as problem:
+            if arguments.source == S3:
+                raise
+            say(f"the one here instead: {problem}")
+            verdict = proof.prove(primary, cluster.settings.databases, None, say)
         with record.changing() as remembered:
             remembered.proofs.append(verdict)
     metrics.write(watch.look(primary))
     if verdict.good:
-        say(f"{verdict.label} is proven: {verdict.seconds:.0f} s to a server that answers")
+        say(f"{verdict.label} ({verdict.repository}) is proven: {verdict.seconds:.0f} s to a server that answers")
         return OK
-    say(f"{verdict.label} is NOT good: {verdict.why}")
+    say(f"{verdict.label} ({verdict.repository}) is NOT good: {verdict.why}")
     return CRITICAL
 
 

@@ -5,12 +5,14 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from appliance.backup import archive
+from appliance.backup.record import LOCAL, S3
 from appliance.backup.watch import View
 from appliance.database.status import CRITICAL, OK, WARNING
 
 # A day, and two hours for the work itself.
 MAX_AGE_SECONDS = 26 * 3600
 MAX_ARCHIVE_AGE_SECONDS = 300
+MAX_COPY_AGE_SECONDS = 3600
 HERE_ONLY = "All of this is on this machine only: what takes the machine takes its backups."
 
 
@@ -45,7 +47,7 @@ def report(view: View, now: float) -> Report:
                 "kind": backup.kind,
                 "size_bytes": backup.size,
                 "stored_bytes": backup.stored,
-                "where": ["local"],
+                "where": [LOCAL, *([S3] if backup.label in view.record.copied else [])],
                 "proven": local(proof.at) if proof and proof.good else None,
                 "verdict": verdict if view.archive.leads_here(backup) else "left behind by a restore",
                 "restore_seconds": proof.seconds if proof and proof.good else None,
@@ -60,9 +62,14 @@ def report(view: View, now: float) -> Report:
             "missing": view.missing,
         },
         "problems": problems,
-        "notes": [HERE_ONLY],
+        "notes": [copied(view.record.copied_at)],
     }
     return Report(data, problems, severity)
+
+
+def copied(at: float) -> str:
+    """Return what the loss of this machine would cost."""
+    return f"In the bucket is what was here at {local(at)}." if at else HERE_ONLY
 
 
 def complaints(view: View, now: float) -> Iterable[tuple[bool, str]]:
@@ -87,6 +94,11 @@ def complaints(view: View, now: float) -> Iterable[tuple[bool, str]]:
     if last and not last.good:
         yield True, f"{last.label} did not pass its proof: {last.why}"
     good = view.record.last_good()
+    if view.record.copied_at and now - view.record.copied_at > MAX_COPY_AGE_SECONDS:
+        yield (
+            True,
+            f"the bucket is as it was at {local(view.record.copied_at)}; see: journalctl -u luckygas-backup-copy",
+        )
     if good is None or now - good.at > MAX_AGE_SECONDS:
         since = f"since {local(good.at)}" if good else "yet"
         yield False, f"no backup was proven {since}; to do it now: luckygas backup prove"
@@ -103,14 +115,14 @@ def size(count: float) -> str:
 
 def human(found: Report) -> str:
     """Return the report as a page for the terminal."""
-    lines = [f"{'BACKUP':<34}{'KIND':<6}{'WHEN':<21}{'SIZE':>9}{'STORED':>9}  {'WHERE':<7}PROVEN"]
+    lines = [f"{'BACKUP':<34}{'KIND':<6}{'WHEN':<21}{'SIZE':>9}{'STORED':>9}  {'WHERE':<10}PROVEN"]
     for row in found.data["backups"]:  # type: ignore[attr-defined]
         proven = row["verdict"]
         if row["proven"]:
             proven = f"{row['proven'][:19]} in {row['restore_seconds']:.0f} s, {row['behind_seconds']:.0f} s behind"
         lines.append(
             f"{row['label']:<34}{row['kind']:<6}{row['when'][:19]:<21}{size(row['size_bytes']):>9}"
-            f"{size(row['stored_bytes']):>9}  {','.join(row['where']):<7}{proven}"
+            f"{size(row['stored_bytes']):>9}  {','.join(row['where']):<10}{proven}"
         )
     seen = found.data["archive"]
     age = "never" if seen["age_seconds"] is None else f"{seen['age_seconds']:.0f} s ago"  # type: ignore[index]

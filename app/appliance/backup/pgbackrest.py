@@ -72,9 +72,10 @@ def follow(say: Say, *arguments: str) -> None:
         raise BackRestError(" ".join(complaints) or f"pgbackrest ended with {process.returncode}")
 
 
-def info() -> list[Backup]:
+def info(repository: Path = REPOSITORY) -> list[Backup]:
     """Return the backups that are whole, oldest first."""
-    result = run(["pgbackrest", f"--stanza={STANZA}", "--output=json", "info"], user="postgres", timeout=120)
+    command = ["pgbackrest", f"--stanza={STANZA}", f"--repo1-path={repository}", "--output=json", "info"]
+    result = run(command, user="postgres", timeout=120)
     try:
         stanza = json.loads(result.stdout)[0]
     except (ValueError, IndexError):
@@ -101,20 +102,22 @@ def read(told: dict) -> Backup:
     )
 
 
-def read_file(path: Path) -> str:
-    """Return what a small file of the repository says, decrypted."""
-    result = run(["pgbackrest", "repo-get", str(path.relative_to(REPOSITORY))], user="postgres", timeout=60)
+def read_file(path: Path, repository: Path = REPOSITORY) -> str:
+    """Return what a small file of a repository says, decrypted."""
+    command = ["pgbackrest", f"--repo1-path={repository}", "repo-get", str(path.relative_to(repository))]
+    result = run(command, user="postgres", timeout=60)
     if result.returncode:
         raise BackRestError(" ".join(result.stderr.split()))
     return result.stdout
 
 
-def digest_of(segment: str, directory: Path) -> str:
+def digest_of(segment: str, directory: Path, repository: Path) -> str:
     """Return the SHA-1 of a segment as it comes out of the archive, or why it does not come out."""
     with tempfile.TemporaryDirectory() as place:
         shutil.chown(place, "postgres")
         file = Path(place) / segment
-        command = ["pgbackrest", f"--stanza={STANZA}", f"--pg1-path={directory}", "archive-get", segment, file]
+        where = [f"--stanza={STANZA}", f"--pg1-path={directory}", f"--repo1-path={repository}"]
+        command = ["pgbackrest", *where, "archive-get", segment, file]
         result = run(command, user="postgres", timeout=120)
         if result.returncode:
             return " ".join((result.stdout + result.stderr).split())
@@ -140,14 +143,16 @@ def until(moment: datetime) -> tuple[str, ...]:
     )
 
 
-def restore(label: str, directory: Path, target: Sequence[str], say: Say) -> None:
+def restore(label: str, directory: Path, target: Sequence[str], repository: Path, say: Say) -> None:
     """Restore a backup into an empty directory; the server that is started on it goes on to the target."""
+    # The directory may move before the recovery is over.
+    get = f'pgbackrest --stanza={STANZA} --repo1-path={repository} --pg1-path="$PWD" archive-get %f "%p"'
     follow(
         say,
         f"--pg1-path={directory}",
+        f"--repo1-path={repository}",
         f"--set={label}",
-        # The directory may move before the recovery is over.
-        f'--recovery-option=restore_command=pgbackrest --stanza={STANZA} --pg1-path="$PWD" archive-get %f "%p"',
+        f"--recovery-option=restore_command={get}",
         *target,
         "restore",
     )

@@ -3,20 +3,23 @@
 import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from pathlib import Path
 
-from appliance.backup import archive, pgbackrest, taking
+from appliance.backup import archive, copying, pgbackrest, taking
 from appliance.backup.archive import Archive
+from appliance.backup.bucket import Bucket
 from appliance.backup.lineage import number
 from appliance.backup.pgbackrest import BackRestError, Backup, Say
-from appliance.backup.places import SCRATCH, SEGMENT_BYTES
-from appliance.backup.record import Proof
+from appliance.backup.places import FETCHED, REPOSITORY, SCRATCH, SEGMENT_BYTES
+from appliance.backup.record import LOCAL, S3, Proof, Record
 from appliance.backup.scratch import Scratch, ScratchError
 from appliance.database import postgres
 from appliance.database.settings import Instance
 from appliance.database.system import run
 
-# The archive is at most a minute behind, and the canary another one.
-MAX_BEHIND_SECONDS = 300.0
+# The archive is at most a minute behind, and the canary another one; the bucket follows every five minutes.
+MAX_BEHIND_SECONDS = {LOCAL: 300.0, S3: 900.0}
+DISTANT_EVERY_SECONDS = 6.5 * 86400
 # Tables may shrink while the proof is at work: so much is no loss.
 SLACK_SHARE, SLACK_ROWS = 0.01, 100
 TABLES = """
@@ -38,16 +41,31 @@ def needed(backup: Backup) -> int:
     return int(1.1 * backup.size) + (1 << 29)
 
 
-def prove(primary: Instance | None, databases: tuple[str, ...], say: Say) -> Proof:
-    """Prove the newest backup; the verdict may be bad. Raises when there could be none."""
-    held = Archive.look()
-    backups = [backup for backup in pgbackrest.info() if held.leads_here(backup)]
-    if not backups:
+def is_distant_due(record: Record, now: float) -> bool:
+    """Tell whether it is time to prove what is in the bucket, instead of what is here: once a week."""
+    good = record.last_good(S3)
+    return bool(record.copied) and (good is None or now - good.at >= DISTANT_EVERY_SECONDS)
+
+
+def newest(backups: list[Backup], held: Archive) -> Backup:
+    """Return the newest backup of today's data."""
+    past = [backup for backup in backups if held.leads_here(backup)]
+    if not past:
         raise NotProvenError("there is no backup of today's data; to take one now: luckygas backup")
-    backup = backups[-1]
-    taking.require(SCRATCH, needed(backup), f"the proof of {backup.label}")
-    proof = Proof(backup.label, time.time(), good=False)
-    examination = Examination(Scratch("proof"), held, backup, primary, databases, proof, say)
+    return past[-1]
+
+
+def prove(primary: Instance | None, databases: tuple[str, ...], bucket: Bucket | None, say: Say) -> Proof:
+    """Prove the newest backup, of the bucket if there is one; the verdict may be bad. Raises when there is none."""
+    repository = FETCHED if bucket else REPOSITORY
+    backups = copying.fetch_information(bucket) if bucket else pgbackrest.info()
+    backup = newest(backups, Archive.look(repository))
+    taking.require(SCRATCH, needed(backup) + (backup.size if bucket else 0), f"the proof of {backup.label}")
+    if bucket:
+        copying.fetch(bucket, backup, say)
+    held = Archive.look(repository)
+    proof = Proof(backup.label, time.time(), good=False, repository=S3 if bucket else LOCAL)
+    examination = Examination(Scratch("proof"), repository, held, backup, primary, databases, proof, say)
     try:
         examination.run()
         proof.good = True
@@ -55,6 +73,8 @@ def prove(primary: Instance | None, databases: tuple[str, ...], say: Say) -> Pro
         proof.why = str(problem)
     finally:
         examination.scratch.discard()
+        if bucket:
+            copying.discard_fetched()
     return proof
 
 
@@ -63,6 +83,7 @@ class Examination:
     """One walk over a restored copy. What is measured goes into the proof, what is wrong is raised."""
 
     scratch: Scratch
+    repository: Path
     held: Archive
     backup: Backup
     primary: Instance | None
@@ -79,10 +100,10 @@ class Examination:
         before = self.count_live()
         reached = self.restore()
         self.check_wal(path)
-        newest = number(path[-1] if path else self.backup.last_segment)
-        if reached < newest:
+        last = number(path[-1] if path else self.backup.last_segment)
+        if reached < last:
             words = self.scratch.last_words()
-            raise NotProvenError(f"WAL was not replayed beyond segment {reached:X} of {newest:X}: {words}")
+            raise NotProvenError(f"WAL was not replayed beyond segment {reached:X} of {last:X}: {words}")
         if self.stale:
             raise NotProvenError(self.stale)
         self.check_pages()
@@ -92,14 +113,14 @@ class Examination:
     def restore(self) -> int:
         """Have a server on the copy; returns the number of the last segment that it replayed."""
         began = time.time()
-        replayed = self.scratch.restore(self.backup.label, pgbackrest.LATEST, self.say)
+        replayed = self.scratch.restore(self.backup.label, pgbackrest.LATEST, self.repository, self.say)
         reached = int(self.scratch.psql(REACHED))
         self.scratch.promote()
         self.proof.seconds = round(time.time() - began, 1)
         canary = float(self.scratch.psql(CANARY))
         self.proof.behind_seconds = round(max(0.0, began - max(canary, replayed)), 1)
         self.say(f"it answers after {self.proof.seconds:.0f} s and is {self.proof.behind_seconds:.0f} s behind")
-        if began - canary > MAX_BEHIND_SECONDS:
+        if began - canary > MAX_BEHIND_SECONDS[self.proof.repository]:
             self.stale = f"the newest canary in it was {began - canary:.0f} s old when the restore began"
         return reached
 
@@ -107,7 +128,9 @@ class Examination:
         """Compare each segment with the digest in its name: a damaged one may look like the end of the WAL."""
         self.say(f"reading {len(path)} segments of WAL")
         with ThreadPoolExecutor(2) as readers:
-            digests = readers.map(lambda segment: pgbackrest.digest_of(segment, self.scratch.data), path)
+            digests = readers.map(
+                lambda segment: pgbackrest.digest_of(segment, self.scratch.data, self.repository), path
+            )
             for segment, digest in zip(path, digests, strict=True):
                 if digest != self.held.segments[segment]:
                     raise NotProvenError(f"segment {segment} is damaged: {digest}")

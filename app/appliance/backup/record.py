@@ -12,7 +12,8 @@ from typing import Self
 from appliance.backup.places import STATE_DIRECTORY
 from appliance.database.system import write_file
 
-BACKUP, PROOF = "backup", "proof"
+BACKUP, PROOF, COPY = "backup", "proof", "copy"
+LOCAL, S3 = "local", "s3"
 KEPT_PROOFS = 30
 
 
@@ -31,6 +32,7 @@ class Proof:
     behind_seconds: float = 0.0  # how old the newest row was
     rows: int = 0
     why: str = ""
+    repository: str = LOCAL
 
 
 @dataclass
@@ -42,6 +44,9 @@ class Record:
     # Why it did not come to an end the last time.
     failures: dict[str, str] = field(default_factory=dict)
     proofs: list[Proof] = field(default_factory=list)
+    # When the bucket last held all that the repository held, and which backups.
+    copied_at: float = 0.0
+    copied: list[str] = field(default_factory=list)
 
     @classmethod
     def load(cls, directory: Path = STATE_DIRECTORY) -> Self:
@@ -50,15 +55,15 @@ class Record:
         if not file.exists():
             return cls()
         told = json.loads(file.read_text())
-        return cls(told["wanted"], told["failures"], [Proof(**one) for one in told["proofs"]])
+        return cls(**told | {"proofs": [Proof(**one) for one in told["proofs"]]})
 
     def proof_of(self, label: str) -> Proof | None:
         """Return the last verdict on a backup."""
         return next((proof for proof in reversed(self.proofs) if proof.label == label), None)
 
-    def last_good(self) -> Proof | None:
+    def last_good(self, repository: str = LOCAL) -> Proof | None:
         """Return the last proof that succeeded."""
-        return next((proof for proof in reversed(self.proofs) if proof.good), None)
+        return next((one for one in reversed(self.proofs) if one.good and one.repository == repository), None)
 
 
 @contextlib.contextmanager

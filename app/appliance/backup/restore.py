@@ -13,10 +13,10 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-from appliance.backup import archive, pgbackrest, taking
+from appliance.backup import archive, copying, pgbackrest, taking
 from appliance.backup.archive import Archive
 from appliance.backup.pgbackrest import Backup, Say
-from appliance.backup.places import KEPT, SCRATCH
+from appliance.backup.places import KEPT, REPOSITORY, SCRATCH
 from appliance.backup.proof import needed
 from appliance.backup.scratch import WHERE_IT_STANDS, Scratch
 from appliance.database import engine, postgres, processes, registry, supervisor, switchover
@@ -38,19 +38,20 @@ class Target:
     backup: Backup
     options: tuple[str, ...]
     words: str
+    repository: Path = REPOSITORY
 
 
-def choose(*, moment: datetime | None, label: str | None, now: float) -> Target:
+def choose(*, moment: datetime | None, label: str | None, now: float, repository: Path) -> Target:
     """Return what leads to a moment, to the end of a backup, or to the newest there is."""
-    backups, held = pgbackrest.info(), Archive.look()
+    backups, held = pgbackrest.info(repository), Archive.look(repository)
     past = [backup for backup in backups if held.leads_here(backup)]
     if label:
-        return at_the_end_of(backups, label)
+        return replace(at_the_end_of(backups, label), repository=repository)
     if not past:
         raise RefusedError("there is no backup of today's data; to take one now: luckygas backup")
-    if moment is None:
-        return Target(past[-1], pgbackrest.LATEST, "the newest that the archive holds")
-    return at(past, moment, now)
+    if moment:
+        return replace(at(past, moment, now), repository=repository)
+    return Target(past[-1], pgbackrest.LATEST, "the newest that the archive holds", repository)
 
 
 def at_the_end_of(backups: list[Backup], label: str) -> Target:
@@ -75,10 +76,10 @@ def at(past: list[Backup], moment: datetime, now: float) -> Target:
 def prepare(scratch: Scratch, target: Target, primary: Instance | None, say: Say) -> None:
     """Make the copy, and have it stand at its target."""
     taking.require(SCRATCH, needed(target.backup), "the restored copy")
-    if primary:
+    if primary and target.repository == REPOSITORY:
         say("archiving what was committed until now")
         archive.flush(primary)
-    scratch.restore(target.backup.label, target.options, say)
+    scratch.restore(target.backup.label, target.options, target.repository, say)
 
 
 def refuse_unless_possible(state: State, cluster: Cluster) -> str:
@@ -189,6 +190,23 @@ def bring_back(store: Store, cluster: Cluster, say: Say) -> None:
 def is_back(store: Store, cluster: Cluster, name: str) -> bool:
     """Tell whether an instance streams, unfenced."""
     return name not in store.load().fenced and cluster.look_at(name).streams
+
+
+def is_foreign(target: Target) -> bool:
+    """Tell whether the backups are of another database than the one that this machine archives: it is a new machine."""
+    if target.repository == REPOSITORY:
+        return False
+    return not copying.systems(target.repository) <= copying.systems(REPOSITORY)
+
+
+def adopt(target: Target, say: Say) -> None:
+    """On a new machine, what was fetched becomes the repository; the one it had is put aside."""
+    if not is_foreign(target):
+        return
+    exchange(target.repository, REPOSITORY)
+    kept = REPOSITORY.with_name(f"{REPOSITORY.name}-before-{datetime.now(UTC).astimezone():%Y%m%d-%H%M%S}")
+    target.repository.rename(kept)
+    say(f"the archive goes on in what was fetched; the former repository is in {kept}")
 
 
 def kept_data() -> list[Path]:

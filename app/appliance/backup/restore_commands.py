@@ -1,12 +1,16 @@
 """`luckygas restore` and `restore-table`: what is to be done is shown first, and nothing that runs goes unasked."""
 
 import argparse
+import contextlib
 import socket
 import time
+from collections.abc import Iterator
 from datetime import datetime
 
-from appliance.backup import record, restore, table, watch
+from appliance.backup import copying, record, restore, table, taking, watch
 from appliance.backup.listing import local
+from appliance.backup.places import FETCHED, REPOSITORY
+from appliance.backup.record import LOCAL, S3
 from appliance.backup.restore import Target
 from appliance.backup.scratch import Scratch
 from appliance.database.cluster import Cluster
@@ -14,7 +18,6 @@ from appliance.database.engine import RefusedError
 from appliance.database.state import Store
 from appliance.database.status import OK
 
-RESTORE = "restore"
 COPY = Scratch("copy")
 
 
@@ -23,12 +26,23 @@ def moment(text: str) -> datetime:
     return datetime.fromisoformat(text).astimezone()
 
 
+@contextlib.contextmanager
+def alone() -> Iterator[None]:
+    """Keep a second restore out; what was fetched is not kept."""
+    with record.locked(record.STATE_DIRECTORY / "restore.lock", wait=False):
+        try:
+            yield
+        finally:
+            copying.discard_fetched()
+
+
 def add_target(parser: argparse.ArgumentParser) -> None:
     """Add the options that say how far back."""
     group = parser.add_mutually_exclusive_group(required=True)
     group.add_argument("--to", type=moment, metavar="TIME", help="as it was then, e.g. '2026-11-24 14:05:00'")
     group.add_argument("--latest", action="store_true", help="the newest that the archive holds")
     group.add_argument("--set", metavar="BACKUP", help="the end of this backup")
+    parser.add_argument("--from", dest="source", choices=[LOCAL, S3], default=LOCAL, help="where the backups are taken")
 
 
 def add(verbs: argparse._SubParsersAction, run: object) -> None:
@@ -52,6 +66,23 @@ def add(verbs: argparse._SubParsersAction, run: object) -> None:
     parser.set_defaults(run=run, function=discard)
 
 
+def choose(arguments: argparse.Namespace) -> Target:
+    """Say which backup leads where."""
+    if arguments.source == S3:
+        copying.fetch_information(copying.open_bucket())
+    repository = FETCHED if arguments.source == S3 else REPOSITORY
+    target = restore.choose(moment=arguments.to, label=arguments.set, now=time.time(), repository=repository)
+    say(f"from {target.backup.label} of {local(target.backup.ended)}, to {target.words}")
+    return target
+
+
+def fetch(target: Target, *, whole: bool = False) -> None:
+    """Bring here what is needed of the bucket, or all of it."""
+    if target.repository == FETCHED:
+        taking.require(FETCHED, target.backup.size, "what is fetched from the bucket")
+        copying.fetch(copying.open_bucket(), None if whole else target.backup, say)
+
+
 def confirm(arguments: argparse.Namespace) -> None:
     """Have the machine's name typed: it is the one thing that differs from the machine that was meant."""
     name = socket.gethostname()
@@ -62,10 +93,10 @@ def confirm(arguments: argparse.Namespace) -> None:
 
 def bring_back(arguments: argparse.Namespace, store: Store, cluster: Cluster) -> int:
     """Restore the database."""
-    target = restore.choose(moment=arguments.to, label=arguments.set, now=time.time())
-    say(f"from {target.backup.label} of {local(target.backup.ended)}, to {target.words}")
+    target = choose(arguments)
     if arguments.into == "scratch":
-        with record.locked(record.STATE_DIRECTORY / f"{RESTORE}.lock", wait=False):
+        with alone():
+            fetch(target)
             restore.prepare(COPY, target, watch.leader(store, cluster), say)
             COPY.promote()
         say(
@@ -87,15 +118,17 @@ def into_production(arguments: argparse.Namespace, store: Store, cluster: Cluste
         f"  3  {others} become copies of it; pool, repmgr and archive follow"
     )
     confirm(arguments)
-    with record.locked(record.STATE_DIRECTORY / f"{RESTORE}.lock", wait=False):
+    with alone():
         scratch = Scratch("production")
         try:
+            fetch(target, whole=restore.is_foreign(target))
             restore.prepare(scratch, target, watch.leader(store, cluster), say)
             began = time.monotonic()
             _, kept = restore.take_over(store, cluster, scratch, target.words, say)
             say(f"clients waited for {time.monotonic() - began:.1f} s at most")
         finally:
             scratch.discard()
+        restore.adopt(target, say)
         restore.bring_back(store, cluster, say)
     say(f"Done. The old data is in {kept}; it goes by: luckygas restore-discard old")
     return OK
@@ -108,10 +141,11 @@ def bring_back_table(arguments: argparse.Namespace, store: Store, cluster: Clust
     if primary is None:
         raise RefusedError("no instance leads, so there is nowhere to put it; see: luckygas db status")
     database = arguments.database or cluster.settings.databases[0]
-    target = restore.choose(moment=arguments.to, label=arguments.set, now=time.time())
+    target = choose(arguments)
     scratch = Scratch("table")
-    with record.locked(record.STATE_DIRECTORY / f"{RESTORE}.lock", wait=False):
+    with alone():
         try:
+            fetch(target)
             restore.prepare(scratch, target, primary, say)
             copy, rows = table.bring(scratch, primary, database, arguments.table, say)
         finally:

@@ -59,13 +59,13 @@ class Scratch:
         run(["systemctl", "stop", self.unit], timeout=600)
         run(["systemctl", "reset-failed", self.unit], timeout=10)
 
-    def restore(self, label: str, target: Sequence[str], say: Say) -> float:
+    def restore(self, label: str, target: Sequence[str], repository: Path, say: Say) -> float:
         """Restore a backup and have a server stand at the target, in recovery; returns when its last commit was."""
         self.discard()
         self.data.mkdir(mode=0o700)
         shutil.chown(self.data, "postgres", "postgres")
         say(f"restoring {label}")
-        pgbackrest.restore(label, self.data, target, say)
+        pgbackrest.restore(label, self.data, target, repository, say)
         say("replaying WAL")
         self.start()
         return self.wait(say)

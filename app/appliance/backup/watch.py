@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from appliance.backup import archive, pgbackrest, record
 from appliance.backup.archive import Archive
+from appliance.backup.bucket import SETTINGS_FILE
 from appliance.backup.pgbackrest import BackRestError, Backup
 from appliance.backup.record import BACKUP, PROOF, Record
 from appliance.database import postgres
@@ -45,13 +46,17 @@ def look(primary: Instance | None) -> View:
     backups = pgbackrest.info()
     past = [backup for backup in backups if found.leads_here(backup)]
     gaps = found.missing(past[0].first_segment) if past else []
-    return View(backups, found, gaps, archive.waiting(primary) if primary else 0, Record.load())
+    remembered = Record.load()
+    if not SETTINGS_FILE.exists():
+        remembered.copied, remembered.copied_at = [], 0.0  # of a bucket that is no more
+    return View(backups, found, gaps, archive.waiting(primary) if primary else 0, remembered)
 
 
 def due(view: View, now: float) -> list[str]:
     """Return the work that has to be begun again, or for the first time."""
     never = {} if view.backups else {BACKUP: 0.0}
-    return [work for work, since in (never | view.record.wanted).items() if now - since >= RETRY_SECONDS]
+    wanted = never | view.record.wanted
+    return [work for work in UNITS if work in wanted and now - wanted[work] >= RETRY_SECONDS]
 
 
 def watch(store: Store, cluster: Cluster, say: pgbackrest.Say) -> View | None:
