@@ -7,7 +7,8 @@ is removed after that. The copy is of one database for ever: another one's is ne
 import re
 import shutil
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from appliance.backup import pgbackrest
@@ -20,6 +21,9 @@ PREFIX = "repository/"
 ARCHIVE_INFO = f"archive/{STANZA}/archive.info"
 BACKUP_INFO = f"backup/{STANZA}/backup.info"
 INFORMATION = (ARCHIVE_INFO, f"{ARCHIVE_INFO}.copy", BACKUP_INFO, f"{BACKUP_INFO}.copy")
+CHANGED = "the repository changed while it was copied; it is tried again by itself"
+CONNECTIONS = 4
+TELL_FILES = 100
 SYSTEM = re.compile(r'"db-system-id":(\d+)|^db-system-id=(\d+)', re.MULTILINE)
 SEGMENT_OF_FILE = re.compile(r"([0-9A-F]{24})[.-]")
 
@@ -34,27 +38,40 @@ def open_bucket() -> Bucket:
 
 def copy(bucket: Bucket, say: Say) -> list[str]:
     """Bring the bucket in line with the repository; returns the backups that it holds then."""
+    information = read_information()
     backups = pgbackrest.info()
-    information = {name: (REPOSITORY / name).read_bytes() for name in INFORMATION if (REPOSITORY / name).exists()}
     if not backups:
         raise BucketError("there is no backup yet that could be copied")
+    if read_information() != information:
+        raise BucketError(CHANGED)
     there = bucket.keys(PREFIX)
     refuse_another(bucket, there)
     here = {str(file.relative_to(REPOSITORY)): file for file in files([backup.label for backup in backups])}
     todo = [name for name, file in here.items() if there.get(PREFIX + name) != size(file)]
-    for done, name in enumerate(todo, 1):
-        try:
-            bucket.upload(PREFIX + name, here[name])
-        except FileNotFoundError:
-            raise BucketError("the repository let go of a backup meanwhile") from None
-        if done % 100 == 0:
-            say(f"  {done} of {len(todo)} files")
+    try:
+        each(lambda name: bucket.upload(PREFIX + name, here[name]), todo, say)
+    except FileNotFoundError:
+        raise BucketError(CHANGED) from None
     for name, content in information.items():
         bucket.put(PREFIX + name, content)
-    gone = [key for key in there if is_expired(key.removeprefix(PREFIX), backups)]
+    names = [key.removeprefix(PREFIX) for key in there]
+    gone = [PREFIX + name for name in names if name not in here and is_expired(name, backups)]
     bucket.delete(gone)
     say(f"{len(todo)} files copied, {len(gone)} removed: {bucket.where}")
     return [backup.label for backup in backups]
+
+
+def read_information() -> dict[str, bytes]:
+    """Return the repository's lists as they are now."""
+    return {name: (REPOSITORY / name).read_bytes() for name in INFORMATION if (REPOSITORY / name).exists()}
+
+
+def each(act: Callable[[str], None], names: list[str], say: Say) -> None:
+    """Do the same to many files, several at once: the time goes into waiting for the other side."""
+    with ThreadPoolExecutor(CONNECTIONS) as connections:
+        for done, _ in enumerate(connections.map(act, names), 1):
+            if done % TELL_FILES == 0:
+                say(f"  {done} of {len(names)} files")
 
 
 def is_expired(name: str, backups: list[Backup]) -> bool:
@@ -129,10 +146,7 @@ def fetch(bucket: Bucket, backup: Backup | None, say: Say) -> None:
     wanted = {name: count for name, count in there.items() if backup is None or is_needed(name, backup)}
     missing = [name for name, count in wanted.items() if size(FETCHED / name) != count]
     say(f"fetching {len(missing)} files, {sum(wanted[name] for name in missing) >> 20} MB, from {bucket.where}")
-    for done, name in enumerate(missing, 1):
-        bucket.download(PREFIX + name, FETCHED / name)
-        if done % 100 == 0:
-            say(f"  {done} of {len(missing)} files")
+    each(lambda name: bucket.download(PREFIX + name, FETCHED / name), missing, say)
     own(FETCHED)
 
 

@@ -24,11 +24,13 @@ from appliance.database.cluster import Cluster
 from appliance.database.engine import RefusedError
 from appliance.database.settings import Instance
 from appliance.database.state import FAILOVER, STABLE, State, Store
+from appliance.database.system import run
 
 RENAME_EXCHANGE = 2
 AT_FDCWD = -100
 START_PATIENCE_SECONDS = 300.0
 TELL_SECONDS = 10.0
+PASSWORDS = "SELECT md5(string_agg(rolname || coalesce(rolpassword, ''), ',' ORDER BY rolname)) FROM pg_authid"
 
 
 @dataclass(frozen=True)
@@ -80,6 +82,17 @@ def prepare(scratch: Scratch, target: Target, primary: Instance | None, say: Say
         say("archiving what was committed until now")
         archive.flush(primary)
     scratch.restore(target.backup.label, target.options, target.repository, say)
+
+
+def has_same_passwords(scratch: Scratch, primary: Instance | None) -> bool:
+    """Tell whether the copy knows the same passwords, by the same secrets, as what runs."""
+    return primary is not None and [[scratch.psql(PASSWORDS)]] == postgres.query(primary, PASSWORDS)
+
+
+def restart_pool(say: Say) -> None:
+    """Have the pool forget by which secrets it let clients in: the restored ones may be others."""
+    say("the pool starts anew: the restored data has other secrets of its passwords")
+    run(["systemctl", "try-restart", "pgbouncer.service"], timeout=60)
 
 
 def refuse_unless_possible(state: State, cluster: Cluster) -> str:

@@ -122,9 +122,13 @@ def into_production(arguments: argparse.Namespace, store: Store, cluster: Cluste
         scratch = Scratch("production")
         try:
             fetch(target, whole=restore.is_foreign(target))
-            restore.prepare(scratch, target, watch.leader(store, cluster), say)
+            primary = watch.leader(store, cluster)
+            restore.prepare(scratch, target, primary, say)
+            same = restore.has_same_passwords(scratch, primary)
             began = time.monotonic()
             _, kept = restore.take_over(store, cluster, scratch, target.words, say)
+            if not same:
+                restore.restart_pool(say)
             say(f"clients waited for {time.monotonic() - began:.1f} s at most")
         finally:
             scratch.discard()
