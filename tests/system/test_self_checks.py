@@ -9,6 +9,7 @@ CREDENTIAL = "/etc/luckygas/credentials/redis_password"
 KEY = "/etc/nginx/tls/current/privkey.pem"
 ACL = "/etc/redis/managed/users.acl"
 EXPORTER_FILE = "/etc/luckygas/exporters/redis/passwords"
+REPOSITORY_SETTINGS = "/etc/pgbackrest/pgbackrest.conf"
 ZONES = "../usr/share/zoneinfo"
 
 # role: [(what breaks it, what repairs it)]
@@ -24,6 +25,10 @@ FAULTS = {
             f"cp -p {HBA} /tmp && echo local all all trust >{HBA} && systemctl reload postgresql@17-pg1",
             f"cp -p /tmp/pg_hba.conf {HBA} && systemctl reload postgresql@17-pg1",
         ),
+    ],
+    "pgbackrest": [
+        ("systemctl stop luckygas-backup-watch.timer", "systemctl start luckygas-backup-watch.timer"),
+        (f"chmod 644 {REPOSITORY_SETTINGS}", f"chmod 640 {REPOSITORY_SETTINGS}"),
     ],
     "redis": [
         ("systemctl stop redis-server@a", "systemctl start redis-server@a"),

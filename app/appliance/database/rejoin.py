@@ -81,10 +81,12 @@ def rewind(instance: Instance, upstream: Instance) -> bool:
     broken_off = STATE_DIRECTORY / f"rewinding-{instance.name}"
     if broken_off.exists() or not (instance.data / "global/pg_control").is_file():
         return False
-    # A server that died has to end its recovery first, which pg_rewind does in single-user mode; a standby cannot.
-    (instance.data / "standby.signal").unlink(missing_ok=True)
     (instance.data / "postmaster.pid").unlink(missing_ok=True)
     postgres.query(upstream, "CHECKPOINT", timeout=300)
+    if only_followed(instance, upstream):
+        return True
+    # A server that died has to end its recovery first, which pg_rewind does in single-user mode; a standby cannot.
+    (instance.data / "standby.signal").unlink(missing_ok=True)
     began = time.monotonic()
     source = f"host={SOCKETS} port={upstream.port} user=postgres dbname=postgres connect_timeout=5"
     command = [
@@ -103,6 +105,17 @@ def rewind(instance: Instance, upstream: Instance) -> bool:
     last = (result.stderr or result.stdout).strip().splitlines()[-1:]
     log(f"pg_rewind of {instance.name}: exit {result.returncode} after {time.monotonic() - began:.1f} s {last}")
     return result.returncode == 0
+
+
+def only_followed(instance: Instance, upstream: Instance) -> bool:
+    """Tell whether an instance was a standby on the timeline that leads: it has nothing of its own to undo.
+
+    pg_rewind would end its recovery first, and so give it a record of its own on that same timeline, unnoticed.
+    """
+    control = run([BIN / "pg_controldata", instance.data], user="postgres", timeout=5).stdout
+    timeline = re.search(r"Min recovery ending loc's timeline:\s+(\d+)", control)
+    leads = postgres.query(upstream, "SELECT timeline_id FROM pg_control_checkpoint()")[0][0]
+    return bool(re.search("state:.* in (archive )?recovery\n", control) and timeline and timeline[1] == leads)
 
 
 def copy(instance: Instance, upstream: Instance) -> None:
@@ -151,7 +164,10 @@ def copy(instance: Instance, upstream: Instance) -> None:
 def write_standby(instance: Instance, upstream: Instance) -> None:
     """Have the data directory say that it is a standby, and whose."""
     file = instance.data / "postgresql.auto.conf"
-    ours = re.compile(r"\s*(primary_conninfo|primary_slot_name|synchronous_standby_names)\s*=")
+    # A restore leaves its target behind, at which a standby would stop.
+    ours = re.compile(
+        r"\s*(primary_conninfo|primary_slot_name|synchronous_standby_names|restore_command|recovery_\w+)\s*="
+    )
     kept = [line for line in file.read_text().splitlines() if not ours.match(line)] if file.exists() else []
     wanted = [f"{name} = '{value}'" for name, value in postgres.upstream_settings(instance, upstream).items()]
     write_file(file, "\n".join([*kept, *wanted]) + "\n", mode=0o600, owner="postgres")

@@ -1,0 +1,1 @@
+"""WAL archive, backups, their proof, and the ways back. Standard library only."""

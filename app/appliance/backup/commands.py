@@ -1,0 +1,131 @@
+"""`luckygas backup`, `backups`: taking, proving and listing. Exit codes: 0 good, 1 warning or refused, 2 critical."""
+
+import argparse
+import json
+import time
+
+from appliance.backup import copying, listing, metrics, pgbackrest, proof, record, restore_commands, taking, watch
+from appliance.backup.archive import ArchiveError
+from appliance.backup.bucket import BucketError
+from appliance.backup.pgbackrest import FULL, BackRestError
+from appliance.backup.record import BACKUP, COPY, LOCAL, PROOF, S3, Record
+from appliance.backup.scratch import ScratchError
+from appliance.database.cluster import Cluster
+from appliance.database.postgres import QueryError
+from appliance.database.settings import Settings
+from appliance.database.state import NoStateError, Store
+from appliance.output import CRITICAL, OK, WARNING, RefusedError
+from appliance.system import BusyError
+
+DUE = "due"
+REFUSALS = (
+    ArchiveError,
+    BucketError,
+    BackRestError,
+    BusyError,
+    NoStateError,
+    QueryError,
+    RefusedError,
+    ScratchError,
+    proof.NotProvenError,
+    record.BusyError,
+    taking.RoomError,
+)
+
+
+def add(verbs: argparse._SubParsersAction) -> None:
+    """Add the verbs to the command line."""
+    text = "take a backup; prove: restore the newest one and look at it; copy: bring the bucket in line"
+    parser = verbs.add_parser("backup", help=text, description=text)
+    parser.add_argument(
+        "act", nargs="?", choices=["prove", "copy", "watch"], help="(watch: run every minute by systemd)"
+    )
+    parser.add_argument("--full", action="store_true", help="a full one, whenever the last one was")
+    parser.add_argument("--to-s3", action="store_true", help="and copy it to the bucket at once")
+    parser.add_argument(
+        "--from",
+        dest="source",
+        choices=[LOCAL, S3, DUE],
+        default=LOCAL,
+        help=f"prove the one in the bucket ({DUE}: that once a week)",
+    )
+    parser.set_defaults(run=run, function=back_up)
+    text = "list the backups: when, how large, and which of them was proven"
+    parser = verbs.add_parser("backups", help=text, description=text)
+    parser.add_argument("--json", action="store_true", help="answer in JSON")
+    parser.set_defaults(run=run, function=show)
+    restore_commands.add(verbs, run)
+
+
+def say(text: str) -> None:
+    """Tell how far the work is."""
+    print(text, flush=True)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Run a verb; whatever is refused says why."""
+    try:
+        return arguments.function(arguments, Store(), Cluster(Settings.load()))
+    except REFUSALS as problem:
+        say(json.dumps({"refused": str(problem)}) if getattr(arguments, "json", False) else f"Refused: {problem}")
+        return WARNING
+
+
+def back_up(arguments: argparse.Namespace, store: Store, cluster: Cluster) -> int:
+    """Take a backup, prove one, or look after everything."""
+    if arguments.act == "prove":
+        return prove(arguments, store, cluster)
+    if arguments.act == "copy":
+        return copy()
+    if arguments.act == "watch":
+        if view := watch.watch(store, cluster, say):
+            metrics.write(view)
+        return OK
+    with record.work(BACKUP, time.time()):
+        kind = FULL if arguments.full else taking.kind_due(pgbackrest.info(), time.time())
+        backup = taking.take(kind, watch.leader(store, cluster), say)
+    took = backup.ended - backup.began
+    say(f"{backup.label}: {listing.size(backup.size)} stored in {listing.size(backup.stored)} after {took} s")
+    metrics.write(watch.look(watch.leader(store, cluster)))
+    return copy() if arguments.to_s3 else OK
+
+
+def copy() -> int:
+    """Bring the bucket in line with the repository. What fails here holds nothing else up."""
+    bucket = copying.open_bucket()
+    with record.work(COPY, time.time()):
+        began = time.time()
+        labels = copying.copy(bucket, say)
+        with record.changing() as remembered:
+            remembered.copied, remembered.copied_at = labels, began
+    return OK
+
+
+def prove(arguments: argparse.Namespace, store: Store, cluster: Cluster) -> int:
+    """Prove the newest backup, and remember what came of it."""
+    primary = watch.leader(store, cluster)
+    distant = arguments.source == S3 or (arguments.source == DUE and proof.is_distant_due(Record.load(), time.time()))
+    with record.work(PROOF, time.time()):
+        try:
+            bucket = copying.open_bucket() if distant else None
+            verdict = proof.prove(primary, cluster.settings.databases, bucket, say)
+        except BucketError as problem:
+            if arguments.source == S3:
+                raise
+            say(f"the one here instead: {problem}")
+            verdict = proof.prove(primary, cluster.settings.databases, None, say)
+        with record.changing() as remembered:
+            remembered.proofs.append(verdict)
+    metrics.write(watch.look(primary))
+    if verdict.good:
+        say(f"{verdict.label} ({verdict.repository}) is proven: {verdict.seconds:.0f} s to a server that answers")
+        return OK
+    say(f"{verdict.label} ({verdict.repository}) is NOT good: {verdict.why}")
+    return CRITICAL
+
+
+def show(arguments: argparse.Namespace, store: Store, cluster: Cluster) -> int:
+    """Show what there is."""
+    found = listing.report(watch.look(watch.leader(store, cluster)), time.time())
+    say(json.dumps(found.data) if arguments.json else listing.human(found))
+    return found.severity

@@ -1,0 +1,131 @@
+"""What an operator wants to know about the backups, and how bad it is."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from appliance.backup import archive
+from appliance.backup.record import LOCAL, S3
+from appliance.backup.watch import View
+from appliance.output import CRITICAL, OK, WARNING
+
+# A day, and two hours for the work itself.
+MAX_AGE_SECONDS = 26 * 3600
+MAX_ARCHIVE_AGE_SECONDS = 300
+MAX_COPY_AGE_SECONDS = 3600
+HERE_ONLY = "All of this is on this machine only: what takes the machine takes its backups."
+
+
+@dataclass(frozen=True)
+class Report:
+    """The answer to `luckygas backups`."""
+
+    data: dict[str, object]
+    problems: list[str]
+    severity: int
+
+
+def local(when: float) -> str:
+    """Return a moment as the machine's people say it."""
+    return datetime.fromtimestamp(when, UTC).astimezone().isoformat(sep=" ", timespec="seconds")
+
+
+def report(view: View, now: float) -> Report:
+    """Judge what was seen."""
+    severity, problems = OK, []
+    for grave, problem in complaints(view, now):
+        severity = max(severity, CRITICAL if grave else WARNING)
+        problems.append(problem)
+    rows = []
+    for backup in view.backups:
+        proof = view.record.proof_of(backup.label)
+        verdict = ("good" if proof.good else f"bad: {proof.why}") if proof else "not yet"
+        rows.append(
+            {
+                "label": backup.label,
+                "when": local(backup.ended),
+                "kind": backup.kind,
+                "size_bytes": backup.size,
+                "stored_bytes": backup.stored,
+                "where": [LOCAL, *([S3] if backup.label in view.record.copied else [])],
+                "proven": local(proof.at) if proof and proof.good else None,
+                "verdict": verdict if view.archive.leads_here(backup) else "left behind by a restore",
+                "restore_seconds": proof.seconds if proof and proof.good else None,
+                "behind_seconds": proof.behind_seconds if proof and proof.good else None,
+            }
+        )
+    data = {
+        "backups": rows,
+        "archive": {
+            "age_seconds": None if view.archive.newest is None else round(now - view.archive.newest, 1),
+            "waiting_segments": view.waiting,
+            "missing": view.missing,
+        },
+        "problems": problems,
+        "notes": [copied(view.record.copied_at)],
+    }
+    return Report(data, problems, severity)
+
+
+def copied(at: float) -> str:
+    """Return what the loss of this machine would cost."""
+    return f"In the bucket is what was here at {local(at)}." if at else HERE_ONLY
+
+
+def complaints(view: View, now: float) -> Iterable[tuple[bool, str]]:
+    """Yield what is wrong, and whether it is grave."""
+    for work, why in view.record.failures.items():
+        yield False, f"{work}: {why}. It is tried again by itself"
+    if not view.backups:
+        yield True, "there is no backup; to take one now: luckygas backup"
+        return
+    newest = view.backups[-1]
+    if now - newest.ended > MAX_AGE_SECONDS:
+        yield True, f"the newest backup is of {local(newest.ended)}; see: journalctl -u luckygas-backup"
+    if newest.broken_pages:
+        yield True, f"{newest.label} holds pages whose checksum is wrong; see: journalctl -u luckygas-backup"
+    if view.missing:
+        gaps = archive.named(view.missing)
+        yield True, f"WAL is missing from the archive: {gaps}; for a new start: luckygas backup --full"
+    if view.archive.newest is not None and now - view.archive.newest > MAX_ARCHIVE_AGE_SECONDS:
+        since = local(view.archive.newest)
+        yield True, f"no WAL has arrived in the archive since {since}; {view.waiting} segments wait"
+    last = view.record.proofs[-1] if view.record.proofs else None
+    if last and not last.good:
+        yield True, f"{last.label} did not pass its proof: {last.why}"
+    good = view.record.last_good()
+    if view.record.copied_at and now - view.record.copied_at > MAX_COPY_AGE_SECONDS:
+        yield (
+            True,
+            f"the bucket is as it was at {local(view.record.copied_at)}; see: journalctl -u luckygas-backup-copy",
+        )
+    if good is None or now - good.at > MAX_AGE_SECONDS:
+        since = f"since {local(good.at)}" if good else "yet"
+        yield False, f"no backup was proven {since}; to do it now: luckygas backup prove"
+
+
+def size(count: float) -> str:
+    """Return a number of bytes for people."""
+    for unit in ("B", "KB", "MB", "GB"):
+        if count < 1024:  # noqa: PLR2004 - what the units are made of
+            return f"{count:.0f} {unit}"
+        count /= 1024
+    return f"{count:.1f} TB"
+
+
+def human(found: Report) -> str:
+    """Return the report as a page for the terminal."""
+    lines = [f"{'BACKUP':<34}{'KIND':<6}{'WHEN':<21}{'SIZE':>9}{'STORED':>9}  {'WHERE':<10}PROVEN"]
+    for row in found.data["backups"]:  # type: ignore[attr-defined]
+        proven = row["verdict"]
+        if row["proven"]:
+            proven = f"{row['proven'][:19]} in {row['restore_seconds']:.0f} s, {row['behind_seconds']:.0f} s behind"
+        lines.append(
+            f"{row['label']:<34}{row['kind']:<6}{row['when'][:19]:<21}{size(row['size_bytes']):>9}"
+            f"{size(row['stored_bytes']):>9}  {','.join(row['where']):<10}{proven}"
+        )
+    seen = found.data["archive"]
+    age = "never" if seen["age_seconds"] is None else f"{seen['age_seconds']:.0f} s ago"  # type: ignore[index]
+    lines += ["", f"last WAL archived {age}, {seen['waiting_segments']} segments wait"]  # type: ignore[index]
+    lines += ["", *(f"! {problem}" for problem in found.problems)] if found.problems else []
+    return "\n".join([*lines, "", *found.data["notes"]])  # type: ignore[misc]

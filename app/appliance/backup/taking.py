@@ -1,0 +1,75 @@
+"""Taking a backup: which kind, whether there is room, and what has to go for it."""
+
+import shutil
+from collections.abc import Iterable
+from pathlib import Path
+
+from appliance.backup import archive, pgbackrest
+from appliance.backup.pgbackrest import DIFFERENTIAL, FULL, Backup, Say
+from appliance.backup.places import REPOSITORY
+from appliance.database.settings import Instance
+
+# A little less than a week, so that the weekly one keeps its hour.
+FULL_EVERY_SECONDS = 6.5 * 86400
+RESERVE_BYTES = 512 << 20
+# Of the file system. What is older goes before its time when the repository would take more.
+MAX_SHARE = 0.5
+
+
+class RoomError(Exception):
+    """The disk is too short."""
+
+
+def kind_due(backups: Iterable[Backup], now: float) -> str:
+    """Return the kind of backup that it is time for."""
+    fulls = [backup.ended for backup in backups if backup.kind == FULL]
+    return DIFFERENTIAL if fulls and now - max(fulls) < FULL_EVERY_SECONDS else FULL
+
+
+def require(path: Path, needed: int, what: str) -> None:
+    """Refuse what would fill the disk."""
+    free = shutil.disk_usage(path).free
+    if free < needed + RESERVE_BYTES:
+        raise RoomError(
+            f"{what} needs {needed + RESERVE_BYTES >> 20} MB in {path}, {free >> 20} MB are free; "
+            f"make room, it is then done by itself"
+        )
+
+
+def expected(kind: str, backups: list[Backup]) -> int:
+    """Return what a backup of this kind will take: a little more than the last one of it did."""
+    before = [backup.stored for backup in backups if backup.kind == kind]
+    whole = [backup.stored for backup in backups if backup.kind == FULL]
+    return int(1.2 * (before or whole or [0])[-1])
+
+
+def too_many(backups: list[Backup], used: int, limit: float) -> list[str]:
+    """Return the full backups, oldest first, without which the repository keeps within its limit; one stays."""
+    going = []
+    fulls = [backup for backup in backups if backup.kind == FULL]
+    for backup in fulls[:-1]:
+        if used <= limit:
+            break
+        used -= sum(one.stored for one in backups if one.label == backup.label or backup.label in one.builds_on)
+        going.append(backup.label)
+    return going
+
+
+def bytes_below(directory: Path) -> int:
+    """Return what the files below a directory take."""
+    return sum(path.lstat().st_size for path in directory.rglob("*") if path.is_file())
+
+
+def take(kind: str, primary: Instance | None, say: Say) -> Backup:
+    """Take a backup; returns it."""
+    before = pgbackrest.info()
+    require(REPOSITORY, expected(kind, before), f"the {kind} backup")
+    if primary:
+        archive.write_canary(primary)
+    say(f"{'full' if kind == FULL else 'differential'} backup")
+    pgbackrest.backup(kind, say)
+    backups = pgbackrest.info()
+    for label in too_many(backups, bytes_below(REPOSITORY), MAX_SHARE * shutil.disk_usage(REPOSITORY).total):
+        say(f"{label} goes before its time: the repository takes more than half of the disk")
+        pgbackrest.expire(label, say)
+    return backups[-1]

@@ -1,0 +1,81 @@
+"""Every minute: the canary, the gaps of the archive, work that was broken off, and the metrics."""
+
+import contextlib
+import time
+from dataclasses import dataclass
+
+from appliance.backup import archive, pgbackrest, record
+from appliance.backup.archive import Archive
+from appliance.backup.bucket import SETTINGS_FILE
+from appliance.backup.pgbackrest import BackRestError, Backup
+from appliance.backup.record import BACKUP, PROOF, Record
+from appliance.database import postgres
+from appliance.database.cluster import Cluster
+from appliance.database.postgres import QueryError
+from appliance.database.settings import Instance
+from appliance.database.state import STABLE, NoStateError, Store
+from appliance.system import run
+
+RETRY_SECONDS = 300.0
+UNITS = {BACKUP: "luckygas-backup.service", PROOF: "luckygas-backup-proof.service"}
+
+
+@dataclass(frozen=True)
+class View:
+    """What one look at the repository and at the one that leads showed."""
+
+    backups: list[Backup]
+    archive: Archive
+    missing: list[str]
+    waiting: int
+    record: Record
+
+
+def leader(store: Store, cluster: Cluster) -> Instance | None:
+    """Return the instance that takes writes."""
+    with contextlib.suppress(NoStateError):
+        state = store.load()
+        if state.phase == STABLE and cluster.look_at(state.primary).primary:
+            return cluster.instances[state.primary]
+    return None
+
+
+def look(primary: Instance | None) -> View:
+    """Look at everything."""
+    found = Archive.look()
+    backups = pgbackrest.info()
+    past = [backup for backup in backups if found.leads_here(backup)]
+    gaps = found.missing(past[0].first_segment) if past else []
+    remembered = Record.load()
+    if not SETTINGS_FILE.exists():
+        remembered.copied, remembered.copied_at = [], 0.0  # of a bucket that is no more
+    return View(backups, found, gaps, archive.waiting(primary) if primary else 0, remembered)
+
+
+def due(view: View, now: float) -> list[str]:
+    """Return the work that has to be begun again, or for the first time."""
+    never = {} if view.backups else {BACKUP: 0.0}
+    wanted = never | view.record.wanted
+    return [work for work in UNITS if work in wanted and now - wanted[work] >= RETRY_SECONDS]
+
+
+def watch(store: Store, cluster: Cluster, say: pgbackrest.Say) -> View | None:
+    """Look once and do what is to be done; None when the repository cannot be read."""
+    primary = leader(store, cluster)
+    if primary:
+        with contextlib.suppress(QueryError):
+            archive.write_canary(primary)
+    try:
+        view = look(primary)
+    except BackRestError as problem:
+        say(f"the repository cannot be read: {problem}")
+        return None
+    if primary and (healed := archive.heal(primary, view.missing)):
+        say(f"{primary.name} archives what its predecessor did not: {archive.named(healed)}")
+        with contextlib.suppress(QueryError):
+            postgres.query(primary, "SELECT pg_switch_wal()", timeout=10)  # its archiver looks when a segment is full
+    for work in due(view, time.time()):
+        if not record.is_under_way(work):
+            say(f"{work}: begun again")
+            run(["systemctl", "start", "--no-block", UNITS[work]], timeout=10)
+    return view

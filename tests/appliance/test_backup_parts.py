@@ -1,0 +1,177 @@
+"""The smaller decisions of the backups: which kind, what goes, what is begun again, what an operator reads."""
+
+import json
+from datetime import UTC, datetime
+
+import pytest
+
+from appliance.backup import listing, metrics, pgbackrest, record, restore, table, taking, watch
+from appliance.backup.archive import Archive
+from appliance.backup.lineage import Lineage, name
+from appliance.backup.pgbackrest import DIFFERENTIAL, FULL, Backup
+from appliance.backup.record import BACKUP, PROOF, Proof, Record
+from appliance.output import CRITICAL, OK, WARNING, RefusedError
+
+DAY = 86400
+MB = 1 << 20
+
+
+def backup(number: int, kind: str = FULL, *, ended: float = 0, stored: int = 10, on: tuple[str, ...] = ()) -> Backup:
+    segment = name("00000001", number)
+    return Backup(
+        label=f"b{number}",
+        kind=kind,
+        began=int(ended),
+        ended=int(ended),
+        size=1000,
+        stored=stored,
+        first_segment=segment,
+        last_segment=segment,
+        end=f"0/{number}000100",
+        builds_on=on,
+        broken_pages=False,
+    )
+
+
+def view(backups: list[Backup], *, arrived: float | None = 0, missing: list[str] | None = None, **told) -> watch.View:
+    archive = Archive({}, arrived, Lineage())
+    return watch.View(backups, archive, missing or [], 0, Record(**told))
+
+
+def test_a_full_backup_is_due_once_a_week():
+    assert taking.kind_due([], 0) == FULL
+    assert taking.kind_due([backup(1, ended=0)], 6 * DAY) == DIFFERENTIAL
+    assert taking.kind_due([backup(1, ended=0), backup(2, DIFFERENTIAL, ended=6 * DAY)], 7 * DAY) == FULL
+
+
+def test_what_does_not_fit_goes_oldest_first_and_the_newest_stays():
+    backups = [backup(1, stored=50), backup(2, DIFFERENTIAL, stored=10, on=("b1",)), backup(3, stored=50), backup(4)]
+    assert taking.too_many(backups, 120, 200) == []
+    assert taking.too_many(backups, 120, 100) == ["b1"]
+    assert taking.too_many(backups, 120, 1) == ["b1", "b3"]
+
+
+def test_what_would_fill_the_disk_is_refused(tmp_path):
+    with pytest.raises(taking.RoomError, match=r"the proof needs \d+ MB in .*, \d+ MB are free"):
+        taking.require(tmp_path, 1 << 60, "the proof")
+
+
+def test_the_room_that_a_backup_takes_is_known_from_the_last_one():
+    backups = [backup(1, stored=100), backup(2, DIFFERENTIAL, stored=10)]
+    assert taking.expected(DIFFERENTIAL, backups) == 12
+    assert taking.expected(FULL, backups) == 120
+    assert taking.expected(DIFFERENTIAL, backups[:1]) == 120
+
+
+def test_work_that_was_broken_off_stays_wanted(tmp_path):
+    with pytest.raises(FileNotFoundError, match="no disk"), record.work(BACKUP, 5, tmp_path):
+        raise FileNotFoundError("no disk")
+    remembered = Record.load(tmp_path)
+    assert (remembered.wanted, remembered.failures) == ({BACKUP: 5}, {BACKUP: "no disk"})
+    with record.work(BACKUP, 6, tmp_path):
+        assert record.is_under_way(BACKUP, tmp_path)
+    assert not record.is_under_way(BACKUP, tmp_path)
+    remembered = Record.load(tmp_path)
+    assert (remembered.wanted, remembered.failures) == ({}, {})
+
+
+def test_the_same_work_is_not_done_twice_at_once(tmp_path):
+    second = record.work(BACKUP, 1, tmp_path)
+    with record.work(BACKUP, 0, tmp_path), pytest.raises(record.BusyError, match="another backup is under way"):
+        second.__enter__()
+
+
+def test_what_was_broken_off_is_begun_again_after_a_while():
+    wanted = view([backup(1)], wanted={PROOF: 1000.0})
+    assert watch.due(wanted, 1100) == []
+    assert watch.due(wanted, 1000 + watch.RETRY_SECONDS) == [PROOF]
+    assert watch.due(view([]), 1e9) == [BACKUP]
+
+
+def test_a_list_without_a_backup_is_critical():
+    found = listing.report(view([]), 0)
+    assert found.severity == CRITICAL
+    assert "luckygas backup" in found.problems[0]
+
+
+def test_a_list_of_proven_backups():
+    proof = Proof("b1", 60, good=True, seconds=4, behind_seconds=30)
+    found = listing.report(view([backup(1)], proofs=[proof]), 100)
+    assert (found.severity, found.problems) == (OK, [])
+    assert json.loads(json.dumps(found.data))["backups"][0]["verdict"] == "good"
+    assert "in 4 s, 30 s behind" in listing.human(found)
+    assert "on this machine only" in listing.human(found)
+
+
+@pytest.mark.parametrize(
+    ("seen", "now", "severity", "problem"),
+    [
+        (view([backup(1)]), 100, WARNING, "no backup was proven yet"),
+        (view([backup(1)], proofs=[Proof("b1", 0, good=True)]), 27 * 3600, CRITICAL, "the newest backup is of"),
+        (view([backup(1)], proofs=[Proof("b1", 0, good=True)]), 27 * 3600, CRITICAL, "no backup was proven since"),
+        (view([backup(1)], proofs=[Proof("b1", 0, good=False, why="a byte")]), 9, CRITICAL, "its proof: a byte"),
+        (view([backup(1)], missing=["A"]), 9, CRITICAL, "WAL is missing from the archive: A"),
+        (view([backup(1)]), 400, CRITICAL, "no WAL has arrived"),
+        (view([backup(1)], failures={PROOF: "the disk is short"}), 9, WARNING, "proof: the disk is short"),
+    ],
+)
+def test_a_list_says_what_is_wrong(seen, now, severity, problem):
+    found = listing.report(seen, now)
+    assert found.severity == severity
+    assert any(problem in one for one in found.problems)
+
+
+def test_metrics_have_one_value_for_each_series():
+    seen = view([backup(1)], proofs=[Proof("b1", 60, good=True, seconds=4, behind_seconds=30)], failures={PROOF: "x"})
+    lines = metrics.render(seen, 500, 10 << 30).splitlines()
+    for line in (
+        'luckygas_backup_failing{work="proof"} 1.0',
+        'luckygas_backup_failing{work="backup"} 0.0',
+        'luckygas_backup_proof_timestamp_seconds{repository="local"} 60.0',
+        'luckygas_backup_restore_seconds{repository="local"} 4.0',
+        "luckygas_backup_archive_waiting_segments 0.0",
+    ):
+        assert line in lines
+    names = [line.split()[0] for line in lines if not line.startswith("#")]
+    assert len(names) == len(set(names))
+
+
+def test_the_way_back_to_a_moment_begins_at_the_last_backup_before_it():
+    past = [backup(1, ended=100), backup(2, ended=200)]
+    target = restore.at(past, datetime.fromtimestamp(150.5, UTC), 1000)
+    assert target.backup.label == "b1"
+    assert "--target=1970-01-01 00:02:30.500000+00" in target.options
+
+
+@pytest.mark.parametrize(("moment", "reason"), [(2000, "is yet to come"), (50, "the earliest moment")])
+def test_there_is_no_way_to_some_moments(moment, reason):
+    with pytest.raises(RefusedError, match=reason):
+        restore.at([backup(1, ended=100)], datetime.fromtimestamp(moment, UTC), 1000)
+
+
+def test_the_end_of_an_unknown_backup_is_refused():
+    assert restore.at_the_end_of([backup(1)], "b1").options == pgbackrest.CONSISTENT
+    with pytest.raises(RefusedError, match="there is no backup b9"):
+        restore.at_the_end_of([backup(1)], "b9")
+
+
+def test_two_directories_change_their_names_in_one_step(tmp_path):
+    for each in ("restored", "data"):
+        (tmp_path / each).mkdir()
+        (tmp_path / each / each).touch()
+    restore.exchange(tmp_path / "restored", tmp_path / "data")
+    assert (tmp_path / "data/restored").exists()
+    assert (tmp_path / "restored/data").exists()
+
+
+def test_restored_data_takes_the_place_of_lost_data(tmp_path):
+    (tmp_path / "restored").mkdir()
+    restore.exchange(tmp_path / "restored", tmp_path / "data")
+    assert [path.name for path in tmp_path.iterdir()] == ["data"]
+
+
+def test_tables_by_name():
+    assert table.parse("orders") == ("public", "orders")
+    assert table.parse("ledger.lines") == ("ledger", "lines")
+    with pytest.raises(RefusedError):
+        table.parse("orders; DROP TABLE orders")

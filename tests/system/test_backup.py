@@ -1,0 +1,144 @@
+"""Backups of the converged appliance: what is restored is what was acknowledged, and what is damaged is found."""
+
+import json
+import time
+from datetime import UTC, datetime
+
+import pytest
+from machine import Load, Machine
+
+from conftest import Appliance
+
+REPOSITORY = "/var/lib/pgbackrest"
+ARCHIVE = f"{REPOSITORY}/archive/luckygas/17-1"
+METRICS = "/var/lib/prometheus/node-exporter/luckygas_backup.prom"
+
+
+def backups(machine: Machine) -> dict:
+    return json.loads(machine.run("luckygas backups --json", check=False))
+
+
+def labels(machine: Machine) -> list[str]:
+    return [backup["label"] for backup in backups(machine)["backups"]]
+
+
+def metric(machine: Machine, series: str) -> float:
+    return float(machine.run(f"grep -F '{series} ' {METRICS}").split()[-1])
+
+
+def begin_again(machine: Machine) -> None:
+    """Let the watch believe that the last attempt was long ago."""
+    machine.run(r"sed -Ei 's/(\"(backup|proof)\": )[0-9.]+/\11/' /var/lib/luckygas/backup/state.json")
+    machine.run("luckygas backup watch")
+
+
+def keys(machine: Machine) -> set[str]:
+    return set(machine.sql(machine.primary(), "SELECT id FROM chaos").split())
+
+
+@pytest.fixture(autouse=True)
+def whole(machine: Machine):
+    machine.wait_until_whole()
+    yield
+    machine.wait_until_whole()
+
+
+@pytest.fixture(scope="module", autouse=True)
+def tidy(machine: Machine):
+    yield
+    machine.run("luckygas restore-discard old --yes-i-mean luckygas")
+
+
+def test_a_backup_is_taken_from_a_standby_and_proven(machine: Machine) -> None:
+    before = labels(machine)
+    machine.run("luckygas backup --full")
+    said = machine.run("luckygas backup prove")
+    newest = backups(machine)["backups"][-1]
+    assert newest["label"] not in before
+    assert (newest["kind"], newest["verdict"]) == ("full", "good")
+    assert "rows in" in said
+    assert metric(machine, 'luckygas_backup_proof_good{repository="local"}') == 1
+    assert time.time() - metric(machine, 'luckygas_backup_proof_timestamp_seconds{repository="local"}') < 60
+    assert machine.run("ls /var/lib/postgresql/scratch") == ""
+    print(f"\nproven in {newest['restore_seconds']} s, {newest['behind_seconds']} s behind")
+
+
+def test_back_to_just_before_rows_were_destroyed(machine: Machine, appliance: Appliance) -> None:
+    """Every write that was acknowledged until then is there and none after; clients wait, and everything goes on."""
+    with Load(machine, 4, 0.1) as before:
+        time.sleep(2)  # the load has to have written something, on both sides of the moment
+        moment = time.time()
+        time.sleep(1)
+        machine.sql(machine.primary(), "DELETE FROM chaos WHERE random() < 0.5")
+    to = datetime.fromtimestamp(moment, UTC).isoformat(sep=" ")
+    with Load(machine, 4, 0.1) as during:
+        said = machine.run(f"luckygas restore --to '{to}' --into production --yes-i-mean luckygas", timeout=300)
+        machine.wait_until_whole()
+    has = keys(machine)
+    assert {write.key for write in before.writes if write.port and write.ended <= moment} <= has
+    assert not {write.key for write in before.writes if write.began > moment} & has
+    resumed = max(write.ended for write in during.writes)
+    late = {write.key for write in during.writes if write.port and write.began > resumed - 1}
+    assert late
+    assert late <= has
+    assert appliance.health() == "ok"
+    assert machine.status()["primary"]
+    machine.run("luckygas backup && luckygas backup prove")
+    print(
+        f"\n{said.splitlines()[-2]}; clients paused for {during.longest_pause():.1f} s, {len(during.failed())} failed"
+    )
+
+
+def test_one_table_comes_back_beside_the_present_one(machine: Machine) -> None:
+    machine.sql(machine.primary(), "TRUNCATE chaos")
+    machine.sql(machine.primary(), "INSERT INTO chaos (id) SELECT 'row-' || n FROM generate_series(1, 1000) n")
+    at = datetime.now(UTC).isoformat(sep=" ")
+    machine.sql(machine.primary(), "DELETE FROM chaos")
+    said = machine.run(f"luckygas restore-table chaos --to '{at}'")
+    copy = said.split(" as ")[-1].split()[0]
+    assert machine.sql(machine.primary(), f"SELECT count(*) FROM {copy}") == "1000"
+    assert machine.sql(machine.primary(), "SELECT count(*) FROM chaos") == "0"
+    machine.sql(machine.primary(), "DROP SCHEMA restored CASCADE")
+
+
+def test_the_machine_has_to_be_named(machine: Machine) -> None:
+    leader, epoch = machine.primary(), machine.status()["epoch"]
+    refused = machine.run("luckygas restore --latest --into production --yes-i-mean other; echo exit $?")
+    assert "nothing was changed" in refused
+    assert refused.endswith("exit 1")
+    assert (machine.primary(), machine.status()["epoch"]) == (leader, epoch)
+
+
+BUNDLE = f"ls -S $(ls -d {REPOSITORY}/backup/luckygas/*F | tail -1)/bundle/* | head -1"
+LAST_SEGMENT = f"ls -d {ARCHIVE}/*/*-*.zst | tail -1"
+# What breaks the file is told its name.
+FLIP = "printf '\\377\\0\\377\\0' | dd of={0} bs=1 seek=$(($(stat -c %s {0}) / 2)) conv=notrunc status=none"
+
+
+@pytest.mark.parametrize(
+    ("damage", "file", "complaint"),
+    [
+        (FLIP, BUNDLE, "is NOT good: ["),
+        (FLIP, LAST_SEGMENT, " is damaged: "),
+        ("rm {0}", LAST_SEGMENT.replace("tail -1", "tail -2 | head -1"), "WAL is missing from the archive: 0000"),
+    ],
+    ids=["bytes of a backup", "bytes of WAL", "segment of WAL"],
+)
+def test_a_damaged_backup_does_not_pass(machine: Machine, damage: str, file: str, complaint: str) -> None:
+    machine.run("luckygas backup --full")
+    for _ in range(2):  # something must come after what is damaged
+        machine.sql(machine.primary(), "INSERT INTO chaos (id) VALUES (random())")
+        machine.sql(machine.primary(), "SELECT pg_switch_wal()")
+    machine.wait(lambda: backups(machine)["archive"]["waiting_segments"] == 0, "all is archived")
+    path = machine.run(file)
+    machine.run(f"cp -p {path} /tmp/intact; {damage.format(path)}")
+    try:
+        said = machine.run("luckygas backup prove; echo exit $?")
+        found = backups(machine)
+    finally:
+        machine.run(f"mv /tmp/intact {path}")
+    assert complaint in said
+    assert said.endswith("exit 2")
+    assert any("did not pass its proof" in problem for problem in found["problems"])
+    assert metric(machine, 'luckygas_backup_proof_good{repository="local"}') == 0
+    machine.run("luckygas backup prove")

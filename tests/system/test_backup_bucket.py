@@ -1,0 +1,178 @@
+"""The copy in a bucket: an S3 over TLS that has outages, and the ways back from it."""
+
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+from machine import Machine
+from test_backup import backups, labels, metric
+
+from conftest import Appliance
+
+RARE = pytest.mark.skipif(int(os.environ.get("LUCKYGAS_ROUNDS", "10")) < 3, reason="takes long: by make system")
+HERE = Path(__file__).parent
+KEYS = "/repository/"
+# An S3 of one process, an authority of its own, and a proxy that has faults.
+SERVER = """
+set -e
+python3 -m venv /opt/moto && /opt/moto/bin/pip install --quiet --disable-pip-version-check 'moto[server]==5.2.5'
+mkdir -p /tmp/s3 && cd /tmp/s3 && echo pass >mode
+openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=localhost -addext subjectAltName=DNS:localhost \
+  -keyout key.pem -out /usr/local/share/ca-certificates/lg-test-s3.crt 2>/dev/null
+update-ca-certificates >/dev/null 2>&1
+systemd-run --quiet --unit=lg-test-s3 --setenv=S3_IGNORE_SUBDOMAIN_BUCKETNAME=true /opt/moto/bin/moto_server \
+  -H 127.0.0.1 -p 9001 -c /usr/local/share/ca-certificates/lg-test-s3.crt -k /tmp/s3/key.pem
+systemd-run --quiet --unit=lg-test-proxy python3 /tmp/s3_proxy.py 9000 9001 /tmp/s3
+"""
+REMOVE = """
+systemctl stop lg-test-proxy lg-test-s3
+rm -rf /opt/moto /tmp/s3 /tmp/s3_proxy.py /usr/local/share/ca-certificates/lg-test-s3.crt /etc/luckygas/s3.json
+update-ca-certificates --fresh >/dev/null 2>&1
+"""
+ANSWERS = ("-e", "site_s3_endpoint=https://localhost:9000", "-e", "site_s3_bucket=backups")
+# Each call asks the S3 itself, past the proxy.
+ASK = """
+import boto3, json, sys
+s3 = boto3.client("s3", endpoint_url="https://localhost:9001", aws_access_key_id="k", aws_secret_access_key="s",
+                  region_name="us-east-1", verify="/etc/ssl/certs/ca-certificates.crt")
+def keys(): return [o["Key"] for p in s3.get_paginator("list_objects_v2").paginate(Bucket="backups") for o in p.get("Contents", [])]
+print({})
+"""  # noqa: E501
+
+
+def ask(machine: Machine, expression: str) -> str:
+    command = ["podman", "exec", "-i", machine.name, "python3", "-W", "ignore", "-"]
+    script = ASK.replace("{}", expression)
+    return subprocess.run(command, input=script, text=True, check=True, capture_output=True).stdout.strip()
+
+
+def fault(machine: Machine, mode: str) -> None:
+    machine.run(f"echo {mode} >/tmp/s3/mode")
+
+
+def copy(machine: Machine) -> str:
+    return machine.run("luckygas backup copy; echo exit $?")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def bucket(machine: Machine, appliance: Appliance):
+    for name in ("access", "secret"):
+        Path(os.environ["LUCKYGAS_SECRETS"], f"s3_{name}_key").write_text(f"the-{name}-key")
+    with (HERE / "s3_proxy.py").open() as script:
+        command = ["podman", "exec", "-i", machine.name, "sh", "-c", "cat >/tmp/s3_proxy.py"]
+        subprocess.run(command, stdin=script, check=True)
+    try:
+        machine.run(SERVER, timeout=300)
+        machine.wait(lambda: machine.run("ss -Hltn sport = :9001"), "S3 is up")
+        play = appliance.playbook("site.yml", "--tags", "pgbackrest", *ANSWERS)
+        assert play.status == 0, play.output
+        yield
+    finally:
+        machine.run(REMOVE)
+
+
+@pytest.fixture(autouse=True)
+def whole(machine: Machine):
+    machine.wait_until_whole()
+    yield
+    fault(machine, "pass")
+    machine.wait_until_whole()
+
+
+def test_a_missing_bucket_is_said_and_the_rest_goes_on(machine: Machine) -> None:
+    said = copy(machine)
+    assert "there is no such bucket" in said
+    assert said.endswith("exit 1")
+    assert any("copy: https://localhost:9000" in problem for problem in backups(machine)["problems"])
+    machine.run("luckygas backup watch")
+    assert metric(machine, 'luckygas_backup_failing{work="copy"}') == 1
+    ask(machine, "s3.create_bucket(Bucket='backups')")
+
+
+def test_the_copy_is_proven(machine: Machine) -> None:
+    machine.run("luckygas backup --full --to-s3")
+    newest = backups(machine)["backups"][-1]
+    assert newest["where"] == ["local", "s3"]
+    info = "s3.head_object(Bucket='backups', Key='repository/backup/luckygas/backup.info')['ServerSideEncryption']"
+    assert ask(machine, info) == "AES256"
+    assert "0 files copied, 0 removed" in copy(machine)
+    assert "(s3) is proven" in machine.run("luckygas backup prove --from s3")
+    assert metric(machine, 'luckygas_backup_proof_good{repository="s3"}') == 1
+    assert not machine.run("ls -d /var/lib/pgbackrest-fetched", check=False)
+
+
+@pytest.mark.parametrize("mode", ["refuse", pytest.param("cut 300000", marks=RARE)])
+def test_an_outage_reaches_neither_the_archive_nor_the_list(machine: Machine, mode: str) -> None:
+    before = set(ask(machine, "sorted(k for k in keys() if '/backup/' in k)").split())
+    fault(machine, mode)
+    machine.run("luckygas backup --full")
+    newest = labels(machine)[-1]
+    assert copy(machine).endswith("exit 1")
+    machine.sql(machine.primary(), "INSERT INTO chaos (id) VALUES (random())")
+    machine.sql(machine.primary(), "SELECT pg_switch_wal()")
+    machine.wait(lambda: backups(machine)["archive"]["waiting_segments"] == 0, "WAL is archived all the same", 20)
+    assert backups(machine)["backups"][-1]["where"] == ["local"]
+    assert before <= set(ask(machine, "sorted(k for k in keys() if '/backup/' in k)").split())
+    fault(machine, "pass")
+    assert copy(machine).endswith("exit 0")
+    assert backups(machine)["backups"][-1]["where"] == ["local", "s3"]
+    assert newest in ask(machine, "keys()")
+
+
+@RARE
+def test_refused_credentials_are_said(machine: Machine) -> None:
+    authorize = (
+        "(u := __import__('urllib.request').request).urlopen(u.Request('https://localhost:9001/moto-api/reset-auth',"
+        " data=b'%d', headers={'Content-Type': 'text/plain'}))"
+    )
+    ask(machine, authorize % 0)
+    try:
+        said = copy(machine)
+    finally:
+        ask(machine, authorize % 1_000_000_000)
+    assert "it does not know the access key" in said
+    assert copy(machine).endswith("exit 0")
+
+
+@RARE
+def test_a_large_file_goes_on_where_it_was_cut(machine: Machine) -> None:
+    machine.sql(
+        machine.primary(), "CREATE TABLE bulk AS SELECT n, md5(n::text) AS text FROM generate_series(1, 2000000) n"
+    )
+    machine.run("luckygas backup --full")
+    size = int(machine.run("find $(ls -d /var/lib/pgbackrest/backup/luckygas/*F | tail -1) -size +32M -printf '%s'"))
+    copy(machine)  # WAL of the table, and what is small
+    machine.run("luckygas backup --full")
+    fault(machine, f"cut {int(size * 0.8)}")
+    assert copy(machine).endswith("exit 1")
+    fault(machine, "pass")
+    assert copy(machine).endswith("exit 0")
+    sent = int(machine.run("cat /tmp/s3/sent"))
+    print(f"\na file of {size >> 20} MB, cut at 80 %: {sent >> 20} MB went over in the second run, with all else")
+    assert sent < size
+    assert "(s3) is proven" in machine.run("luckygas backup prove --from s3")
+    machine.sql(machine.primary(), "DROP TABLE bulk")
+
+
+@RARE
+def test_what_the_repository_let_go_of_goes_from_the_bucket_too(machine: Machine) -> None:
+    oldest = labels(machine)[0]
+    assert oldest in ask(machine, "keys()")
+    machine.run(f"sudo -u postgres pgbackrest --stanza=luckygas --set={oldest} expire")
+    assert copy(machine).endswith("exit 0")
+    assert oldest not in ask(machine, "keys()")
+
+
+@RARE
+def test_back_from_the_bucket_to_production(machine: Machine) -> None:
+    machine.sql(machine.primary(), "TRUNCATE chaos")
+    machine.sql(machine.primary(), "INSERT INTO chaos (id) SELECT 'row-' || n FROM generate_series(1, 100) n")
+    machine.run("luckygas backup --to-s3")
+    machine.sql(machine.primary(), "DELETE FROM chaos")
+    said = machine.run("luckygas restore --latest --from s3 --into production --yes-i-mean luckygas", timeout=300)
+    assert machine.sql(machine.primary(), "SELECT count(*) FROM chaos") == "100"
+    assert "Done." in said
+    machine.run(
+        "luckygas backup --to-s3 && luckygas backup prove && luckygas restore-discard old --yes-i-mean luckygas"
+    )

@@ -1,0 +1,135 @@
+"""What goes wrong while backups are taken, archived and restored: nothing half-done counts, and it heals by itself."""
+
+import json
+import os
+import time
+
+import pytest
+from machine import Load, Machine
+from test_backup import METRICS, REPOSITORY, backups, begin_again, labels, metric
+
+RARE = pytest.mark.skipif(int(os.environ.get("LUCKYGAS_ROUNDS", "10")) < 3, reason="takes long: by make system")
+STATE = "/var/lib/luckygas/database/state.json"
+WAIT_FOR_COPYING = "until pgrep -f 'pgbackrest.*--type=full.*backup$' >/dev/null; do sleep 0.02; done"
+
+
+@pytest.fixture(autouse=True)
+def whole(machine: Machine):
+    machine.wait_until_whole()
+    yield
+    machine.wait_until_whole(120)
+
+
+@pytest.fixture
+def large(machine: Machine):
+    """Let a backup take its time."""
+    leader = machine.primary()
+    machine.sql(leader, "CREATE TABLE bulk AS SELECT n, md5(n::text) AS text FROM generate_series(1, 2000000) n")
+    yield
+    machine.wait_until_whole(120)
+    machine.sql(machine.primary(), "DROP TABLE bulk")
+
+
+def test_a_failover_leaves_no_gap_in_the_archive(machine: Machine) -> None:
+    """The primary dies with WAL that it could not archive; its successor has received that, and archives it."""
+    old = machine.primary()
+    machine.sql(old, "ALTER SYSTEM SET archive_command = 'false'")
+    machine.sql(old, "SELECT pg_reload_conf()")
+    with Load(machine, 2, 0.05) as load:
+        for _ in range(3):
+            machine.sql(old, "INSERT INTO chaos (id) VALUES (random())")
+            machine.sql(old, "SELECT pg_switch_wal()")
+        machine.run(f"kill -9 $(head -1 /var/lib/postgresql/17/{old}/postmaster.pid)")
+        machine.wait(lambda: machine.primary() not in (None, old), "another one leads")
+    machine.wait_until_whole()
+    new = machine.primary()
+    machine.sql(new, "SELECT pg_switch_wal()")
+    machine.wait(lambda: backups(machine)["archive"]["missing"], "the gap is seen", 30)
+    machine.run("luckygas backup watch")
+    machine.wait(lambda: not backups(machine)["archive"]["missing"], "the gap is closed", 30)
+    assert "is proven" in machine.run("luckygas backup prove")
+    assert not load.lost()
+
+
+@pytest.mark.parametrize("fault", ["primary", pytest.param("backup", marks=RARE), pytest.param("machine", marks=RARE)])
+def test_a_backup_that_was_broken_off_is_taken_again(machine: Machine, large: None, fault: str) -> None:
+    before = labels(machine)
+    old = machine.primary()
+    unit = "systemd-run --quiet --unit=lg-test-backup luckygas backup --full"
+    machine.run(f'{unit}; timeout 60 sh -c "{WAIT_FOR_COPYING}"')
+    if fault == "primary":
+        machine.run(f"kill -9 $(head -1 /var/lib/postgresql/17/{old}/postmaster.pid)")
+    elif fault == "backup":
+        machine.run("systemctl kill --signal=KILL lg-test-backup")
+    else:
+        machine.reboot()
+    machine.wait(lambda: machine.run("systemctl is-active lg-test-backup", check=False) != "active", "it has ended", 90)
+    machine.run("systemctl reset-failed lg-test-backup; true")
+    machine.wait_until_whole(120)
+    assert labels(machine) == before
+    assert json.loads(machine.run("cat /var/lib/luckygas/backup/state.json"))["wanted"]
+    begin_again(machine)
+    machine.wait(lambda: len(labels(machine)) == len(before) + 1, "it was taken again", 90)
+    machine.wait(lambda: backups(machine)["backups"][-1]["verdict"] == "good", "and proven", 120)
+
+
+def test_without_room_nothing_is_begun_and_it_is_said(machine: Machine) -> None:
+    """The repository's disk is full: no backup, WAL waits; when there is room, all of it goes on by itself."""
+    before = labels(machine)
+    machine.run(
+        f"size=$(($(du -sm {REPOSITORY} | cut -f1) + 20)); mkdir /tmp/full && mount -t tmpfs -o size=${{size}}M tmpfs"
+        f" /tmp/full && cp -a {REPOSITORY}/. /tmp/full && mount --bind /tmp/full {REPOSITORY}"
+    )
+    try:
+        machine.run(f"dd if=/dev/zero of={REPOSITORY}/filler bs=1M 2>/dev/null; true")
+        said = machine.run("luckygas backup; echo exit $?")
+        machine.sql(machine.primary(), "INSERT INTO chaos (id) VALUES (random())")
+        machine.sql(machine.primary(), "SELECT pg_switch_wal()")
+        machine.wait(lambda: backups(machine)["archive"]["waiting_segments"], "WAL waits")
+        machine.run("luckygas backup watch")
+        failing = metric(machine, 'luckygas_backup_failing{work="backup"}')
+        waiting = metric(machine, "luckygas_backup_archive_waiting_segments")
+        machine.run(f"rm {REPOSITORY}/filler")
+        machine.wait(lambda: not backups(machine)["archive"]["waiting_segments"], "WAL was archived", 90)
+    finally:
+        machine.run(f"umount {REPOSITORY}; cp -a /tmp/full/archive {REPOSITORY}; umount /tmp/full; rmdir /tmp/full")
+    assert "MB are free" in said
+    assert said.endswith("exit 1")
+    assert (failing, waiting > 0) == (1, True)
+    assert labels(machine) == before
+    assert not backups(machine)["archive"]["missing"]
+    begin_again(machine)
+    machine.wait(lambda: len(labels(machine)) == len(before) + 1, "the backup was taken", 90)
+    machine.wait(lambda: backups(machine)["backups"][-1]["verdict"] == "good", "and proven", 120)
+
+
+@pytest.mark.parametrize(
+    "seconds", [pytest.param(0.0, marks=RARE), 0.5, pytest.param(1.0, marks=RARE), pytest.param(1.5, marks=RARE)]
+)
+def test_a_restore_that_was_killed_ends_whole(machine: Machine, seconds: float) -> None:
+    """Killed after it began to take over: the old data leads, or the restored one, and never both."""
+    machine.sql(machine.primary(), "INSERT INTO chaos (id) VALUES (random())")
+    at = machine.run("date +'%F %T.%N%:z' | sed -E 's/([0-9]{6})[0-9]{3}/\\1/'")
+    machine.sql(machine.primary(), "INSERT INTO chaos (id) VALUES ('after-' || random())")
+    rows = int(machine.sql(machine.primary(), "SELECT count(*) FROM chaos"))
+    begun = f"until grep -q failover {STATE}; do sleep 0.02; done"
+    machine.run(
+        f"luckygas restore --to '{at}' --into production --yes-i-mean luckygas >/tmp/restore.log 2>&1 & restore=$!;"
+        f' timeout 60 sh -c "{begun}"; sleep {seconds}; kill -9 $restore'
+    )
+    machine.wait_until_whole(120)
+    left = int(machine.sql(machine.primary(), "SELECT count(*) FROM chaos"))
+    print(
+        f"\nkilled {seconds} s after it began to take over: {'the old' if left == rows else 'the restored'} data leads"
+    )
+    assert left in (rows, rows - 1)
+    machine.run("luckygas backup && luckygas backup prove; luckygas restore-discard old --yes-i-mean luckygas")
+
+
+@RARE
+def test_an_idle_database_is_archived_within_a_minute(machine: Machine) -> None:
+    segment = machine.sql(machine.primary(), "INSERT INTO chaos (id) VALUES (random())")
+    segment = machine.sql(machine.primary(), "SELECT pg_walfile_name(pg_current_wal_lsn())")
+    began = time.monotonic()
+    machine.wait(lambda: machine.run(f"ls {REPOSITORY}/archive/luckygas/*/*/{segment}-*", check=False), "archived", 75)
+    print(f"\nthe archive was {time.monotonic() - began:.0f} s behind; see also {METRICS}")
