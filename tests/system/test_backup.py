@@ -141,4 +141,3 @@ def test_a_damaged_backup_does_not_pass(machine: Machine, damage: str, file: str
     assert said.endswith("exit 2")
     assert any("did not pass its proof" in problem for problem in found["problems"])
     assert metric(machine, 'luckygas_backup_proof_good{repository="local"}') == 0
-    machine.run("luckygas backup prove")

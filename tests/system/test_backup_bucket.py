@@ -102,7 +102,8 @@ def test_the_copy_is_proven(machine: Machine) -> None:
     assert not machine.run("ls -d /var/lib/pgbackrest-fetched", check=False)
 
 
-@pytest.mark.parametrize("mode", ["refuse", pytest.param("cut 300000", marks=RARE)])
+@RARE
+@pytest.mark.parametrize("mode", ["refuse", "cut 300000"])
 def test_an_outage_reaches_neither_the_archive_nor_the_list(machine: Machine, mode: str) -> None:
     before = set(ask(machine, "sorted(k for k in keys() if '/backup/' in k)").split())
     fault(machine, mode)

@@ -51,7 +51,8 @@ def test_a_failover_leaves_no_gap_in_the_archive(machine: Machine) -> None:
     assert not load.lost()
 
 
-@pytest.mark.parametrize("fault", ["primary", pytest.param("backup", marks=RARE), pytest.param("machine", marks=RARE)])
+@RARE
+@pytest.mark.parametrize("fault", ["primary", "backup", "machine"])
 def test_a_backup_that_was_broken_off_is_taken_again(machine: Machine, large: None, fault: str) -> None:
     before = labels(machine)
     old = machine.primary()
