@@ -13,6 +13,7 @@ from sqlalchemy import Engine
 from sqlalchemy.orm import Session, sessionmaker
 
 from luckygas.access import Principal
+from luckygas.clients import Clients
 from luckygas.config import Settings
 from luckygas.db import engine as database
 
@@ -31,6 +32,7 @@ class Resources:
     sessions: sessionmaker[Session]
     redis: Redis
     authenticate: Authenticate
+    clients: Clients
 
     @classmethod
     def of(cls, app: Flask) -> "Resources":
@@ -53,7 +55,9 @@ class Resources:
             socket_timeout=REDIS_TIMEOUT_SECONDS,
             retry=Retry(NoBackoff(), 0),
         )
-        return cls(settings, engine, sessionmaker(engine, expire_on_commit=False), redis, authenticate)
+        sessions = sessionmaker(engine, expire_on_commit=False)
+        clients = Clients.create(settings.partners, redis)
+        return cls(settings, engine, sessions, redis, authenticate, clients)
 
     def today(self) -> date:
         """Return the company's calendar day, which is not the server's."""

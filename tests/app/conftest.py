@@ -90,7 +90,9 @@ def environ_of(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], dict
     server = conninfo_to_dict(_required("TEST_DATABASE_URL"))
     place = urlencode({name: server[name] for name in ("host", "port") if name in server})
     redis = Redis.from_url(_required("TEST_REDIS_URL"))
-    redis.acl_setuser("luckygas_app", enabled=True, passwords=[f"+{SECRETS['redis_password']}"], commands=["+ping"])
+    redis.acl_setuser(
+        "luckygas_app", enabled=True, passwords=[f"+{SECRETS['redis_password']}"], keys=["lg:*"], commands=["+@all"]
+    )
     address = redis.connection_pool.connection_kwargs
     redis.close()
 

@@ -22,7 +22,20 @@ INWARDS = {
     "api": {"service", "schemas", "models", "prices"},
 }
 # What is meant to be used from anywhere must not know who uses it.
-COMMON = ["access", "config", "environment", "errors", "jobs", "resources", "taiwan", "version", "db", "ops", "web"]
+COMMON = [
+    "access",
+    "clients",
+    "config",
+    "environment",
+    "errors",
+    "jobs",
+    "resources",
+    "taiwan",
+    "version",
+    "db",
+    "ops",
+    "web",
+]
 MODULES = sorted(path.relative_to(PACKAGE) for path in PACKAGE.rglob("*.py"))
 
 

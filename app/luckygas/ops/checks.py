@@ -46,3 +46,11 @@ def check_redis(resources: Resources) -> str | None:
         logger.warning("redis does not answer", extra={"reason": str(error)})
         return "no connection"
     return None
+
+
+def check_partners(resources: Resources) -> str | None:
+    """Tell which outside companies are left alone for now, since they failed too often."""
+    waits = {partner.name: partner.breaker.seconds_until_retry() for partner in resources.clients.all()}
+    return (
+        "; ".join(f"{name} is tried again in {wait:.0f} s" for name, wait in waits.items() if wait is not None) or None
+    )
