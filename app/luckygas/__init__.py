@@ -12,6 +12,7 @@ from luckygas.accounts import service as accounts
 from luckygas.config import Settings
 from luckygas.customers import api as customers
 from luckygas.cylinders import api as cylinders
+from luckygas.deliveries import api as deliveries
 from luckygas.drivers import api as drivers
 from luckygas.jobs import api as jobs
 from luckygas.ops import health, logging
@@ -46,6 +47,7 @@ def create_app(settings: Settings | None = None) -> Flask:
         orders.prices_blueprint,
         drivers.blueprint,
         cylinders.blueprint,
+        deliveries.blueprint,
         jobs.blueprint,
     ):
         app.register_blueprint(blueprint)

@@ -21,6 +21,9 @@ class Permission(StrEnum):
     DRIVERS_WRITE = "drivers:write"
     CYLINDERS_READ = "cylinders:read"
     CYLINDERS_WRITE = "cylinders:write"
+    ROUTES_READ = "routes:read"
+    ROUTES_WRITE = "routes:write"
+    DELIVERIES_WRITE = "deliveries:write"
     JOBS_READ = "jobs:read"
     JOBS_WRITE = "jobs:write"
 
@@ -49,6 +52,8 @@ GRANTS: Final[Mapping[Role, frozenset[Permission]]] = {
             Permission.ORDERS_READ,
             Permission.DRIVERS_READ,
             Permission.CYLINDERS_READ,
+            Permission.ROUTES_READ,
+            Permission.DELIVERIES_WRITE,
         }
     ),
     # A key is not tied to one customer's record yet, so any grant here would open everybody's data.

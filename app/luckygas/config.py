@@ -15,6 +15,8 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 import psycopg
 from psycopg.conninfo import conninfo_to_dict
 
+from luckygas.clients import BREAKERS
+from luckygas.clients.http import Account
 from luckygas.environment import Reader
 
 _PEPPER_MINIMUM: Final = 32
@@ -39,6 +41,8 @@ class Settings:
     contact_email: str
     web_workers: int
     web_threads: int
+    depot_address: str
+    partners: Mapping[str, Account]
 
     @classmethod
     def from_environ(cls, environ: Mapping[str, str] = os.environ) -> Self:
@@ -61,6 +65,8 @@ class Settings:
             contact_email=read.required("LUCKYGAS_CONTACT_EMAIL", _email, example="admin@example.tw"),
             web_workers=read.optional("LUCKYGAS_WEB_WORKERS", _between(1, 32), default="2"),
             web_threads=read.optional("LUCKYGAS_WEB_THREADS", _between(1, 32), default="4"),
+            depot_address=read.optional("LUCKYGAS_DEPOT_ADDRESS", str, default=""),
+            partners=_partners(read),
         )
         read.finish()
         return settings
@@ -100,6 +106,26 @@ class WorkerSettings:
         )
         read.finish()
         return settings
+
+
+def _partners(read: Reader) -> dict[str, Account]:
+    """Read how each outside company is reached; one without a URL is not used."""
+    urls = {name: read.optional(f"LUCKYGAS_{name.upper()}_URL", _partner_url, default="") for name in BREAKERS}
+    return {name: Account(url=url, secret=read.secret(f"{name}_secret")) for name, url in urls.items() if url}
+
+
+def _partner_url(text: str) -> str:
+    way_out = "write it as https://ACCOUNT@HOST/PATH"
+    try:
+        url = urlsplit(text)
+        has_password = url.password is not None
+    except ValueError:
+        raise ValueError(way_out) from None
+    if text and (url.scheme not in {"http", "https"} or not url.hostname):
+        raise ValueError(way_out)
+    if has_password:
+        raise ValueError("it holds a password: take it out, the company's credential has it")
+    return text
 
 
 def _database_url(text: str) -> str:

@@ -42,6 +42,10 @@ class Problem(Exception):  # noqa: N818 - the RFC's own word
             yield from kind.catalogue()
 
 
+class Hopeless(Exception):  # noqa: N818 - a verdict
+    """Trying again would not help until somebody changes something; the message says what."""
+
+
 class MalformedRequest(Problem):
     """The request cannot be understood at all."""
 

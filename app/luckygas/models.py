@@ -4,9 +4,10 @@ from luckygas.accounts import models as accounts
 from luckygas.customers import models as customers
 from luckygas.cylinders import models as cylinders
 from luckygas.db.base import Base
+from luckygas.deliveries import models as deliveries
 from luckygas.drivers import models as drivers
 from luckygas.jobs import tables as jobs
 from luckygas.orders import models as orders
 from luckygas.web import idempotency
 
-__all__ = ["Base", "accounts", "customers", "cylinders", "drivers", "idempotency", "jobs", "orders"]
+__all__ = ["Base", "accounts", "customers", "cylinders", "deliveries", "drivers", "idempotency", "jobs", "orders"]

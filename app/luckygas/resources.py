@@ -13,6 +13,7 @@ from sqlalchemy import Engine
 from sqlalchemy.orm import Session, sessionmaker
 
 from luckygas.access import Principal
+from luckygas.clients import Clients
 from luckygas.config import Settings
 from luckygas.db import engine as database
 
@@ -33,6 +34,7 @@ class Resources:
     read_sessions: sessionmaker[Session]
     redis: Redis
     authenticate: Authenticate
+    clients: Clients
 
     @classmethod
     def of(cls, app: Flask) -> "Resources":
@@ -67,6 +69,7 @@ class Resources:
             read_sessions=sessionmaker(read_engine, expire_on_commit=False),
             redis=redis,
             authenticate=authenticate,
+            clients=Clients.create(settings.partners, redis),
         )
 
     def dispose(self, *, close: bool = True) -> None:

@@ -12,10 +12,9 @@ from typing import Final
 from procrastinate import App, PsycopgConnector
 
 from luckygas.config import Settings, WorkerSettings
-from luckygas.jobs import (
-    queue,
-    upkeep,  # noqa: F401 - importing a module registers its jobs
-)
+from luckygas.deliveries import jobs as _deliveries  # noqa: F401 - importing a module registers its jobs
+from luckygas.jobs import queue
+from luckygas.jobs import upkeep as _upkeep  # noqa: F401
 from luckygas.resources import Resources
 
 HEARTBEAT_SECONDS: Final = 2
@@ -48,7 +47,7 @@ def run(settings: Settings, own: WorkerSettings, *, wait: bool = True) -> None:
         app.tasks, app.periodic_registry = queue.app.tasks, queue.app.periodic_registry
         asyncio.run(_work(app, held, wait=wait))
     finally:
-        held.engine.dispose()
+        held.dispose()
         held.redis.close()
 
 

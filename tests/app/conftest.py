@@ -33,7 +33,7 @@ from luckygas.resources import Resources
 
 ROLES = {"luckygas_owner": SECRETS["database_owner_password"], "luckygas_app": SECRETS["database_password"]}
 
-REDIS_COMMANDS = ["-@all", "+@read", "+@write", "+@connection", "-@dangerous"]
+REDIS_COMMANDS = ["-@all", "+@read", "+@write", "+@connection", "+@transaction", "+@scripting", "-@dangerous"]
 QUEUE_TABLES = ("procrastinate_jobs", "procrastinate_periodic_defers", "procrastinate_workers", "procrastinate_events")
 
 # The checkout may be read-only, machines differ in speed, and our fixtures are safe to share between examples.

@@ -40,6 +40,12 @@ MATRIX = {
     ("POST", "/api/v1/cylinders/unload", "cylinders:write"): OFFICE,
     ("POST", "/api/v1/cylinders/refill", "cylinders:write"): OFFICE,
     ("GET", "/api/v1/cylinders/stock", "cylinders:read"): CREW,
+    ("POST", "/api/v1/routes", "routes:write"): OFFICE,
+    ("GET", "/api/v1/routes", "routes:read"): CREW,
+    ("GET", "/api/v1/routes/<id:route_id>", "routes:read"): CREW,
+    ("POST", "/api/v1/routes/<id:route_id>/start", "deliveries:write"): CREW,
+    ("POST", "/api/v1/routes/<id:route_id>/stops/<id:order_id>/deliver", "deliveries:write"): CREW,
+    ("POST", "/api/v1/routes/<id:route_id>/stops/<id:order_id>/fail", "deliveries:write"): CREW,
     ("GET", "/api/v1/jobs", "jobs:read"): OFFICE,
     ("POST", "/api/v1/jobs/<id:job_id>/replay", "jobs:write"): OFFICE,
 }

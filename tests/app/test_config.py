@@ -174,3 +174,17 @@ def test_a_missing_variable_is_named_with_an_example(good: Environ) -> None:
     del good["LUCKYGAS_REDIS_URL"]
     (problem,) = problems(good)
     assert problem == "LUCKYGAS_REDIS_URL is not set: give it a value such as redis://USER@127.0.0.1:6379/0"
+
+
+@pytest.mark.parametrize("url", ["sms.example.tw", "ftp://lucky@sms.example.tw", "https://lucky:secret@sms.example.tw"])
+def test_a_company_has_a_url_without_a_password(environ: dict[str, str], url: str) -> None:
+    with pytest.raises(SettingsError) as caught:
+        Settings.from_environ(environ | {"LUCKYGAS_SMS_URL": url})
+    assert "LUCKYGAS_SMS_URL" in str(caught.value)
+    assert "lucky:secret" not in str(caught.value)
+
+
+def test_a_company_needs_its_credential(environ: dict[str, str]) -> None:
+    with pytest.raises(SettingsError, match="credential sms_secret"):
+        Settings.from_environ(environ | {"LUCKYGAS_SMS_URL": "https://lucky@sms.example.tw"})
+    assert Settings.from_environ(environ | {"LUCKYGAS_SMS_URL": ""}).partners == {}

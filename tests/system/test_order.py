@@ -120,6 +120,7 @@ def test_the_target_groups_every_unit(appliance):
         "redis-server@a.service",
         "luckygas-web@a.service",
         "luckygas-web@b.service",
+        "luckygas-worker.service",
         "nginx.service",
         "pgbouncer.service",
     }

@@ -1,6 +1,5 @@
 """Cylinders as they are stored: each is in one place, and every move of it is kept."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 from enum import StrEnum
@@ -37,17 +36,6 @@ class Whereabouts:
                 return f"at customer {self.customer_id}"
             case _:
                 return "in the depot"
-
-
-@dataclass(frozen=True, slots=True)
-class Handover:
-    """What a driver leaves with a customer for an order and what they take back, by serial number."""
-
-    driver_id: int
-    customer_id: int
-    order_id: int
-    delivered: Sequence[str]
-    returned: Sequence[str]
 
 
 _PLACE = (

@@ -1,18 +1,30 @@
 """What can be done with cylinders. All moves go through `_move`, which locks what it moves."""
 
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from datetime import date
 
 from sqlalchemy import func, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
-from luckygas.cylinders.models import Cylinder, CylinderMove, Handover, Place, Whereabouts
+from luckygas.cylinders.models import Cylinder, CylinderMove, Place, Whereabouts
 from luckygas.cylinders.schemas import CylinderIn, CylinderQuery
 from luckygas.drivers import service as drivers
 from luckygas.errors import FieldError, Invalid, NotFound, WrongState, in_field
 
 _DEPOT = Whereabouts(Place.DEPOT)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Handover:
+    """What a driver leaves with a customer for an order and what they take back, by serial number."""
+
+    driver_id: int
+    customer_id: int
+    order_id: int
+    delivered: Sequence[str]
+    returned: Sequence[str]
 
 
 def register(session: Session, *, cylinder: CylinderIn, by: str) -> Cylinder:

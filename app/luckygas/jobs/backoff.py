@@ -6,13 +6,11 @@ from typing import Final, override
 from procrastinate import BaseRetryStrategy, RetryDecision
 from procrastinate.jobs import Job
 
+from luckygas.errors import Hopeless
+
 MOST_ATTEMPTS: Final = 24
 _FIRST_SECONDS: Final = 4
 _LONGEST_SECONDS: Final = 2 * 3600
-
-
-class Hopeless(Exception):  # noqa: N818 - a verdict
-    """Trying again would not help until somebody changes something; the message says what."""
 
 
 class BackOff(BaseRetryStrategy):

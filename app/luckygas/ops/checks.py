@@ -54,3 +54,11 @@ def _lack_of(revision: str | None) -> str | None:
         return f"the schema is at {revision}, this release needs {head}: run luckygas-app migrate"
     # A revision that is not known here belongs to a newer release, which keeps what this one needs.
     return None
+
+
+def check_partners(resources: Resources) -> str | None:
+    """Tell which outside companies are left alone for now, since they failed too often."""
+    waits = {partner.name: partner.breaker.seconds_until_retry() for partner in resources.clients.all()}
+    return (
+        "; ".join(f"{name} is tried again in {wait:.0f} s" for name, wait in waits.items() if wait is not None) or None
+    )

@@ -12,7 +12,7 @@ from flask import Flask, current_app
 from pydantic import Field
 
 from luckygas.access import PUBLIC
-from luckygas.ops.checks import check_database, check_redis
+from luckygas.ops.checks import check_database, check_partners, check_redis
 from luckygas.ops.probe import Probe
 from luckygas.resources import Resources, resources
 from luckygas.version import __version__
@@ -57,6 +57,7 @@ class ChecksOut(Output):
     database: CheckOut
     reads: Annotated[CheckOut, Field(description="The database as lists and reports reach it, normally a standby")]
     redis: CheckOut
+    partners: Annotated[CheckOut, Field(description="Outside companies that failed too often to be asked now")]
 
 
 class HealthOut(InstanceOut):
@@ -74,6 +75,7 @@ def register(app: Flask) -> None:
         "database": Probe(partial(check_database, held.engine)),
         "reads": Probe(partial(check_database, held.read_engine)),
         "redis": Probe(partial(check_redis, held)),
+        "partners": Probe(partial(check_partners, held)),
     }
     app.register_blueprint(blueprint)
 
@@ -89,7 +91,7 @@ def live() -> dict:
 @blueprint.output(HealthOut)
 @blueprint.doc(responses={503: {"description": "The database is away", "content": _BODY}})
 def health() -> tuple[dict, HTTPStatus]:
-    """Tell whether the database and Redis are well; without standbys or Redis the service works on, only slower."""
+    """Tell whether the database and Redis are well; without standbys, Redis or partners the service works on."""
     deadline = time.monotonic() + DEADLINE_SECONDS
     answers = {name: probe.start() for name, probe in current_app.extensions["luckygas.probes"].items()}
     reasons = {name: _reason(answer, deadline) for name, answer in answers.items()}

@@ -72,6 +72,31 @@ def move(session: Session, *, order_id: int, to: OrderStatus, by: str, note: str
     return row
 
 
+def schedule(session: Session, *, order_id: int, by: str) -> Order:
+    """Note that an order is on a route."""
+    return move(session, order_id=order_id, to=OrderStatus.SCHEDULED, by=by)
+
+
+def send_out(session: Session, *, order_id: int, by: str) -> Order:
+    """Note that an order is on its way."""
+    return move(session, order_id=order_id, to=OrderStatus.OUT, by=by)
+
+
+def put_back(session: Session, *, order_id: int, by: str, note: str) -> Order:
+    """Note that an order is on no route any more."""
+    return move(session, order_id=order_id, to=OrderStatus.PLACED, by=by, note=note)
+
+
+def finish(session: Session, *, order_id: int, by: str, note: str) -> Order:
+    """Note that an order was delivered."""
+    return move(session, order_id=order_id, to=OrderStatus.DELIVERED, by=by, note=note)
+
+
+def is_cancelled(session: Session, *, order_id: int) -> bool:
+    """Tell whether an order was cancelled."""
+    return _locked(session, order_id=order_id).status == OrderStatus.CANCELLED
+
+
 def get(session: Session, *, order_id: int) -> Order:
     """Return one order, or raise `NotFound`."""
     row = session.get(Order, order_id)

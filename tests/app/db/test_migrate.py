@@ -30,6 +30,8 @@ RIGHTS = {
     "order_events": {"SELECT", "INSERT"},
     "prices": {"SELECT", "INSERT"},
     "idempotency_keys": {"SELECT", "INSERT", "UPDATE", "DELETE"},
+    "routes": {"SELECT", "INSERT", "UPDATE"},
+    "stops": {"SELECT", "INSERT", "UPDATE"},
     "finished_jobs": {"SELECT", "INSERT", "DELETE"},
     "job_failures": {"SELECT", "INSERT", "DELETE"},
 }

@@ -14,8 +14,9 @@ from sqlalchemy.orm import Session
 from factories import make_customer, make_key
 from luckygas import worker
 from luckygas.config import Settings, WorkerSettings
+from luckygas.errors import Hopeless
 from luckygas.jobs import queue, service
-from luckygas.jobs.backoff import MOST_ATTEMPTS, Hopeless, wait_seconds
+from luckygas.jobs.backoff import MOST_ATTEMPTS, wait_seconds
 from luckygas.resources import Resources
 
 PACKAGE = Path(__file__).parents[3] / "app" / "luckygas"

@@ -40,7 +40,7 @@ def test_all_is_well(health: Callable[..., TestResponse]) -> None:
         "release": "0.1.0",
         "instance": "a",
         "status": "ok",
-        "checks": {name: {"status": "ok", "reason": None} for name in ("database", "reads", "redis")},
+        "checks": {name: {"status": "ok", "reason": None} for name in ("database", "reads", "redis", "partners")},
         "reasons": [],
     }
 

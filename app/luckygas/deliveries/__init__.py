@@ -1,0 +1,1 @@
+"""Who brings which orders on which day, and what was handed over."""

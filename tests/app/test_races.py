@@ -1,0 +1,60 @@
+"""Several people reach for the same thing at the same moment, with real commits: one gets it, the others are told."""
+
+from collections import Counter
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+from flask import Flask
+
+from factories import make_customer, make_cylinder, make_driver, make_key, make_order
+from luckygas.resources import Resources
+
+AT_ONCE = 6
+
+type Send = Callable[[str, str, dict], int]
+
+
+@pytest.fixture
+def send(committing_app: Flask) -> Send:
+    """Send one request with a client of its own; return the status."""
+    with Resources.of(committing_app).sessions.begin() as session:
+        key = make_key(session).reveal()
+
+    def send(method: str, path: str, body: dict) -> int:
+        client = committing_app.test_client()
+        return client.open(path, method=method, json=body, headers={"X-API-Key": key}).status_code
+
+    return send
+
+
+def at_once(act: Callable[[int], int]) -> Counter[int]:
+    """Do it several times side by side, and count how it ended."""
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        return Counter(pool.map(act, range(AT_ONCE)))
+
+
+def test_of_those_who_change_an_order_one_wins(committing_app: Flask, send: Send) -> None:
+    with Resources.of(committing_app).sessions.begin() as session:
+        order_id = make_order(session).id
+    body = {"lines": [{"cylinder_kg": 20, "quantity": 1, "unit_price_twd": 800}], "version": 1}
+    ended = at_once(lambda n: send("PUT", f"/api/v1/orders/{order_id}", body | {"delivery_address": f"{n} 號"}))
+    assert ended == {200: 1, 409: AT_ONCE - 1}
+
+
+def test_of_those_who_load_a_cylinder_one_has_it(committing_app: Flask, send: Send) -> None:
+    with Resources.of(committing_app).sessions.begin() as session:
+        serials = [make_cylinder(session).serial for _ in range(2)]
+        drivers = [make_driver(session).id for _ in range(AT_ONCE)]
+    # In either order, so that two who wait for each other would be noticed.
+    ended = at_once(
+        lambda n: send("POST", "/api/v1/cylinders/load", {"driver_id": drivers[n], "serials": serials[:: (-1) ** n]})
+    )
+    assert ended == {200: 1, 409: AT_ONCE - 1}
+
+
+def test_a_deposit_is_given_back_once(committing_app: Flask, send: Send) -> None:
+    with Resources.of(committing_app).sessions.begin() as session:
+        path = f"/api/v1/customers/{make_customer(session).id}/deposits"
+    assert send("POST", path, {"amount_twd": 1500}) == 201
+    assert at_once(lambda _: send("POST", path, {"amount_twd": -1500})) == {201: 1, 409: AT_ONCE - 1}

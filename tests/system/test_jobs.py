@@ -1,0 +1,58 @@
+"""A job takes effect once, whatever happens to its worker or to the database while it is at it.
+
+The job is the queue's own upkeep. What it deletes from is made slow, and to note each run in the run's own transaction,
+so what was committed can be counted.
+"""
+
+import pytest
+
+SLOW = """
+CREATE TABLE IF NOT EXISTS job_effects (at timestamptz DEFAULT clock_timestamp());
+TRUNCATE job_effects;
+CREATE OR REPLACE FUNCTION slow_effect() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS
+'BEGIN INSERT INTO public.job_effects DEFAULT VALUES; PERFORM pg_sleep(3); RETURN NULL; END';
+CREATE OR REPLACE TRIGGER slow_effect AFTER DELETE ON finished_jobs FOR EACH STATEMENT EXECUTE FUNCTION slow_effect();
+"""
+ENQUEUE = """
+SELECT procrastinate_defer_jobs_v1(
+    ARRAY[ROW('default', 'jobs.forget', 0, NULL, NULL, '{}', NULL)::procrastinate_job_to_defer_v1])
+"""
+AT_IT = (
+    "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'luckygas-web-worker' AND wait_event = 'PgSleep'"
+)
+
+
+def on_primary(machine, statement):
+    """Run SQL where writes go; nothing comes back while nobody leads."""
+    leader = machine.status().get("primary")
+    return machine.sql(leader, statement, check=False) if leader else ""
+
+
+@pytest.fixture
+def job_under_way(machine):
+    """Return the machine with one job in its middle."""
+    on_primary(machine, SLOW)
+    machine.wait(lambda: "alive" in machine.run("luckygas-app job worker"), "there is a worker")
+    on_primary(machine, ENQUEUE)
+    machine.wait(lambda: on_primary(machine, AT_IT) == "1", "the job is under way", 20)
+    yield machine
+    machine.wait_until_whole()
+    on_primary(machine, "DROP TRIGGER slow_effect ON finished_jobs; DROP FUNCTION slow_effect; DROP TABLE job_effects")
+
+
+def assert_it_takes_effect_once(machine):
+    left = "SELECT count(*) FROM procrastinate_jobs WHERE task_name = 'jobs.forget'"
+    seconds = machine.wait(lambda: on_primary(machine, left) == "0", "the job is done")
+    print(f"the job was done {seconds:.1f} s later")  # noqa: T201
+    assert on_primary(machine, "SELECT count(*) FROM job_effects") == "1"
+
+
+def test_a_worker_that_is_killed_in_the_middle(job_under_way):
+    job_under_way.run("kill -9 $(systemctl show --value --property=MainPID luckygas-worker.service)")
+    assert_it_takes_effect_once(job_under_way)
+
+
+def test_a_database_that_fails_over_in_the_middle(job_under_way):
+    port = job_under_way.port(job_under_way.primary())
+    job_under_way.run(f"kill -9 $(head -1 /run/postgresql/.s.PGSQL.{port}.lock)")
+    assert_it_takes_effect_once(job_under_way)
