@@ -2,13 +2,15 @@
 
 import argparse
 
-from appliance.database import commands
+from appliance.database import commands as database
+from appliance.redis import commands as redis
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Entry point of the command."""
     parser = argparse.ArgumentParser(prog="luckygas", description=__doc__)
     verbs = parser.add_subparsers(required=True, metavar="PART")
-    commands.add(verbs)
+    database.add(verbs)
+    redis.add(verbs)
     parsed = parser.parse_args(arguments)
     return parsed.run(parsed)

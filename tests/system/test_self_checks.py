@@ -8,7 +8,7 @@ HBA = "/etc/postgresql/17/pg1/pg_hba.conf"
 CREDENTIAL = "/etc/luckygas/credentials/redis_password"
 KEY = "/etc/nginx/tls/current/privkey.pem"
 ACL = "/etc/redis/managed/users.acl"
-EXPORTER_SECRET = "/etc/luckygas/exporters/redis-passwords"
+EXPORTER = "/etc/luckygas/exporters/redis-passwords"
 ZONES = "../usr/share/zoneinfo"
 
 # role: [(what breaks it, what repairs it)]
@@ -30,7 +30,7 @@ FAULTS = {
         (f"chmod 644 {ACL}", f"chmod 640 {ACL}"),
     ],
     "exporters": [
-        (f"chmod 644 {EXPORTER_SECRET}", f"chmod 600 {EXPORTER_SECRET}"),
+        (f"chmod 644 {EXPORTER}", f"chmod 600 {EXPORTER}"),
         ("systemctl stop prometheus-redis-exporter", "systemctl start prometheus-redis-exporter"),
     ],
     "luckygas": [
