@@ -8,8 +8,6 @@ from appliance.redis.settings import HOST
 
 TIMEOUT_SECONDS = 0.5
 
-type Reply = str | int | list[Reply] | None
-
 
 class SilentError(Exception):
     """Nobody answers: `hangs` when somebody took the connection and then said nothing."""
@@ -32,7 +30,7 @@ class Connection:
         self.stream = stream
         self.file = stream.makefile("rb")
 
-    def __call__(self, *words: str | int) -> Reply:
+    def __call__(self, *words: str | int) -> object:
         """Send one command; an error is raised."""
         parts = [str(word).encode() for word in words]
         request = b"".join(b"$%d\r\n%b\r\n" % (len(part), part) for part in parts)
@@ -42,7 +40,7 @@ class Connection:
         except (OSError, EOFError) as problem:
             raise SilentError(problem) from problem
 
-    def read(self) -> Reply:
+    def read(self) -> object:
         """Return the next reply."""
         line = self.file.readline()
         if not line.endswith(b"\r\n"):

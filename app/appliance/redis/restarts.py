@@ -25,7 +25,9 @@ def is_pending(cluster: Cluster, server: Server) -> bool:
         return False
     files = [unit["FragmentPath"], *unit["DropInPaths"].split()]
     started = datetime.strptime(f"{unit['ActiveEnterTimestamp']} +0000", "%a %Y-%m-%d %H:%M:%S.%f %Z %z").timestamp()
-    if has_replaced_files(int(unit["MainPID"])) or any(Path(file).stat().st_ctime > started for file in files):
+    if has_replaced_files(int(unit["MainPID"])) or any(
+        Path(file).exists() and Path(file).stat().st_ctime > started for file in files
+    ):
         return True
     with contextlib.suppress(SilentError, ReplyError), cluster.connect(server) as ask:
         return bool(live.differing(ask, server))
