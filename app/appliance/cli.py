@@ -4,6 +4,7 @@ import argparse
 
 from appliance.backup import commands as backup
 from appliance.database import commands as database
+from appliance.redis import commands as redis
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -11,6 +12,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="luckygas", description=__doc__)
     verbs = parser.add_subparsers(required=True, metavar="PART")
     database.add(verbs)
+    redis.add(verbs)
     backup.add(verbs)
     parsed = parser.parse_args(arguments)
     return parsed.run(parsed)

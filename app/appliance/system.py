@@ -2,6 +2,7 @@
 
 import contextlib
 import fcntl
+import grp
 import os
 import pwd
 import subprocess
@@ -64,7 +65,15 @@ def identity(user: str | None) -> dict[str, object]:
     return {"user": entry.pw_uid, "group": entry.pw_gid, "extra_groups": os.getgrouplist(user, entry.pw_gid)}
 
 
-def write_file(path: Path, content: str, *, mode: int, owner: str | None = None, durable: bool = True) -> None:
+def write_file(  # noqa: PLR0913 - each said by name
+    path: Path,
+    content: str,
+    *,
+    mode: int,
+    owner: str | None = None,
+    group: str | None = None,
+    durable: bool = True,
+) -> None:
     """Replace a file: a reader and a crash see the old content or the new; `durable`: the new, from here on."""
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
@@ -74,6 +83,8 @@ def write_file(path: Path, content: str, *, mode: int, owner: str | None = None,
         if owner:
             entry = pwd.getpwnam(owner)
             os.fchown(descriptor, entry.pw_uid, entry.pw_gid)
+        if group:
+            os.fchown(descriptor, -1, grp.getgrnam(group).gr_gid)
         os.write(descriptor, content.encode())
         if durable:
             os.fsync(descriptor)

@@ -18,11 +18,12 @@ from psycopg.conninfo import conninfo_to_dict
 from luckygas.clients import BREAKERS
 from luckygas.clients.http import Account
 from luckygas.environment import Reader
+from luckygas.redis_client import Place
 
 _PEPPER_MINIMUM: Final = 32
 _LOG_LEVELS: Final = ("DEBUG", "INFO", "WARNING", "ERROR")
 _DATABASE_EXAMPLE: Final = "postgresql://ROLE@/DATABASE?host=/run/postgresql&port=5432"
-_REDIS_EXAMPLE: Final = "redis://USER@127.0.0.1:6379/0"
+_REDIS_EXAMPLE: Final = "redis+sentinel://USER@127.0.0.1:26379,127.0.0.1:26380/NAME"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -148,12 +149,19 @@ def _redis_url(text: str) -> str:
     way_out = f"write it as {_REDIS_EXAMPLE}"
     try:
         url = urlsplit(text)
-        has_place = url.scheme == "unix" or (url.hostname and (url.port is None or url.port > 0))
+        secret = url.password or "password" in parse_qs(url.query)
+        match url.scheme:
+            case "redis+sentinel":
+                has_place = bool(Place.of(text))
+            case "redis":
+                has_place = bool(url.hostname) and url.port != 0
+            case scheme:
+                has_place = scheme == "unix"
     except ValueError:
         raise ValueError(way_out) from None
-    if url.scheme not in {"redis", "unix"} or not has_place:
+    if not has_place:
         raise ValueError(way_out)
-    if url.password or "password" in parse_qs(url.query):
+    if secret:
         raise ValueError("it holds a password: take it out, the credential redis_password has it")
     return text
 

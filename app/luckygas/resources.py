@@ -3,21 +3,17 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date, datetime
-from typing import Final
 
 from flask import Flask, current_app
 from redis import Redis
-from redis.backoff import NoBackoff
-from redis.retry import Retry
 from sqlalchemy import Engine
 from sqlalchemy.orm import Session, sessionmaker
 
+from luckygas import redis_client
 from luckygas.access import Principal
 from luckygas.clients import Clients
 from luckygas.config import Settings
 from luckygas.db import engine as database
-
-REDIS_TIMEOUT_SECONDS: Final = 0.5
 
 type Authenticate = Callable[[Session, str], Principal]
 """Turns the text of a key into its holder, or raises `errors.Unauthenticated`."""
@@ -54,13 +50,7 @@ class Resources:
             pool_size=size,
             only_reads=True,
         )
-        redis = Redis.from_url(
-            settings.redis_url,
-            password=settings.redis_password,
-            socket_connect_timeout=REDIS_TIMEOUT_SECONDS,
-            socket_timeout=REDIS_TIMEOUT_SECONDS,
-            retry=Retry(NoBackoff(), 0),
-        )
+        redis = redis_client.create(settings.redis_url, settings.redis_password)
         return cls(
             settings=settings,
             engine=engine,

@@ -54,7 +54,7 @@ def test_all_problems_of_a_configuration_are_printed(run: Callable[..., Result])
     assert result.exit_code == 1
     assert result.stdout == ""
     assert result.stderr.splitlines() == [
-        "Error: LUCKYGAS_REDIS_URL is not set: give it a value such as redis://USER@127.0.0.1:6379/0",
+        "Error: LUCKYGAS_REDIS_URL is not set: give it a value such as redis+sentinel://USER@127.0.0.1:26379,127.0.0.1:26380/NAME",
         "LUCKYGAS_WEB_THREADS='0': write a whole number from 1 to 32",
     ]
 

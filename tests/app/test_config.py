@@ -85,9 +85,13 @@ def test_all_problems_are_reported_at_once() -> None:
         ("LUCKYGAS_DATABASE_URL", "postgresql:///luckygas", "names no role"),
         ("LUCKYGAS_DATABASE_URL", "postgresql://luckygas_app@?host=/run", "names no role or no database"),
         ("LUCKYGAS_DATABASE_URL", "postgresql://luckygas_app@/luckygas?hosst=/run", "postgresql://ROLE@/DATABASE"),
-        ("LUCKYGAS_REDIS_URL", "127.0.0.1:6379", "redis://USER@127.0.0.1:6379/0"),
-        ("LUCKYGAS_REDIS_URL", "redis://", "redis://USER@127.0.0.1:6379/0"),
-        ("LUCKYGAS_REDIS_URL", "redis://127.0.0.1:port/0", "redis://USER@127.0.0.1:6379/0"),
+        ("LUCKYGAS_REDIS_URL", "127.0.0.1:6379", "redis+sentinel://USER@"),
+        ("LUCKYGAS_REDIS_URL", "redis://", "redis+sentinel://USER@"),
+        ("LUCKYGAS_REDIS_URL", "redis://127.0.0.1:port/0", "redis+sentinel://USER@"),
+        ("LUCKYGAS_REDIS_URL", "redis+sentinel://luckygas_app@127.0.0.1:26379,127.0.0.1:26380", "/NAME"),
+        ("LUCKYGAS_REDIS_URL", "redis+sentinel://127.0.0.1:26379/luckygas", "USER@"),
+        ("LUCKYGAS_REDIS_URL", "redis+sentinel://luckygas_app@127.0.0.1/luckygas", "USER@127.0.0.1:26379"),
+        ("LUCKYGAS_REDIS_URL", "redis+sentinel://luckygas_app@127.0.0.1:0/luckygas", "USER@127.0.0.1:26379"),
         ("LUCKYGAS_INSTANCE", "../a", "lower-case letters and digits"),
         ("LUCKYGAS_TIMEZONE", "Asia/Taibei", "Asia/Taipei"),
         ("LUCKYGAS_TIMEZONE", "../../etc/passwd", "Asia/Taipei"),
@@ -114,6 +118,7 @@ def test_a_problem_names_the_variable_its_value_and_the_way_out(
         ("LUCKYGAS_DATABASE_URL", "postgresql://luckygas_app:hunter2%zz@/luckygas"),
         ("LUCKYGAS_DATABASE_URL", "host=/run dbname=luckygas password='hunter2 b'"),
         ("LUCKYGAS_REDIS_URL", "redis://luckygas_app:hunter2@127.0.0.1:6379/0"),
+        ("LUCKYGAS_REDIS_URL", "redis+sentinel://luckygas_app:hunter2@127.0.0.1:26379,127.0.0.1:26380/luckygas"),
         ("LUCKYGAS_REDIS_URL", "redis://:hunter2@127.0.0.1:6379/0"),
         ("LUCKYGAS_REDIS_URL", "unix:///run/redis.sock?password=hunter2"),
     ],
@@ -173,7 +178,10 @@ def test_the_owner_has_settings_of_its_own(good: Environ) -> None:
 def test_a_missing_variable_is_named_with_an_example(good: Environ) -> None:
     del good["LUCKYGAS_REDIS_URL"]
     (problem,) = problems(good)
-    assert problem == "LUCKYGAS_REDIS_URL is not set: give it a value such as redis://USER@127.0.0.1:6379/0"
+    assert (
+        problem
+        == "LUCKYGAS_REDIS_URL is not set: give it a value such as redis+sentinel://USER@127.0.0.1:26379,127.0.0.1:26380/NAME"
+    )
 
 
 @pytest.mark.parametrize("url", ["sms.example.tw", "ftp://lucky@sms.example.tw", "https://lucky:secret@sms.example.tw"])

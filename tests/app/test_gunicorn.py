@@ -90,6 +90,6 @@ def test_a_wrong_configuration_ends_the_start_with_all_problems(environment: dic
     assert done.returncode == 1
     assert done.stderr.splitlines() == [
         "luckygas cannot start:",
-        "LUCKYGAS_REDIS_URL='nowhere': write it as redis://USER@127.0.0.1:6379/0",
+        "LUCKYGAS_REDIS_URL='nowhere': write it as redis+sentinel://USER@127.0.0.1:26379,127.0.0.1:26380/NAME",
         "LUCKYGAS_WEB_THREADS='0': write a whole number from 1 to 32",
     ]

@@ -73,13 +73,13 @@ def test_a_restart_finishes_the_requests_that_it_finds(appliance):
 
 def test_without_redis_the_service_says_so_and_goes_on(appliance):
     key = appliance.new_key()
-    appliance.run("systemctl stop redis-server@a.service")
+    appliance.run("systemctl stop 'redis-server@*'")
     try:
         health = appliance.request("GET", "/api/v1/health")
         assert (health.status, health.json["status"]) == (200, "degraded")
         place_order(appliance, key)
     finally:
-        appliance.run("systemctl start redis-server@a.service")
+        appliance.run("systemctl start redis-server@a.service redis-server@b.service")
     wait_until(lambda: appliance.health() == "ok", "health to be ok again")
 
 
@@ -118,6 +118,8 @@ def test_the_target_groups_every_unit(appliance):
     wanted = {
         "postgresql@17-pg1.service",
         "redis-server@a.service",
+        "redis-server@b.service",
+        "redis-sentinel@1.service",
         "luckygas-web@a.service",
         "luckygas-web@b.service",
         "luckygas-worker.service",

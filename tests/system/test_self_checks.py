@@ -33,6 +33,10 @@ FAULTS = {
     "redis": [
         ("systemctl stop redis-server@a", "systemctl start redis-server@a"),
         (f"chmod 644 {ACL}", f"chmod 640 {ACL}"),
+        ("systemctl stop luckygas-redis-restart.timer", "systemctl start luckygas-redis-restart.timer"),
+    ],
+    "redis_sentinel": [
+        ("systemctl stop redis-sentinel@2", "systemctl start redis-sentinel@2"),
     ],
     "exporters": [
         (f"chmod 644 {EXPORTER_FILE}", f"chmod 600 {EXPORTER_FILE}"),

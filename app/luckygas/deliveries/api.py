@@ -38,7 +38,7 @@ def read(route_id: int) -> Route:
     return service.get(current_session(), route_id=route_id)
 
 
-@blueprint.get("", auth=Permission.ROUTES_READ)
+@blueprint.get("", auth=Permission.ROUTES_READ, standby=True)
 @blueprint.input(RouteQuery, location="query", arg_name="query")
 @blueprint.output(RoutePage)
 def find(query: RouteQuery) -> dict:

@@ -3,6 +3,7 @@
 import logging
 
 import redis
+from redis.sentinel import MasterNotFoundError
 from sqlalchemy import Engine
 from sqlalchemy.exc import DBAPIError, ProgrammingError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
@@ -38,6 +39,9 @@ def check_redis(resources: Resources) -> str | None:
         resources.redis.ping()
     except redis.AuthenticationError:
         return "it refuses the password"
+    except MasterNotFoundError as error:
+        logger.warning("no sentinel names a master of Redis", extra={"reason": str(error)})
+        return "no sentinel names a master"
     except redis.TimeoutError:
         return "no answer"
     except redis.RedisError as error:

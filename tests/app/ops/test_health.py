@@ -75,6 +75,18 @@ def test_a_standby_that_is_behind_is_told_from_one_that_is_away(
     assert health().json["reasons"] == ["reads: the standby is behind: more than 1.5 seconds"]
 
 
+@pytest.mark.parametrize("port", ["closed_port", "silent_port"])
+def test_without_a_sentinel_it_is_degraded_and_serves(
+    health: Callable[..., TestResponse], request: pytest.FixtureRequest, port: str
+) -> None:
+    port = request.getfixturevalue(port)
+    sentinels = ",".join([f"127.0.0.1:{port}"] * 3)
+    response = health(redis_url=f"redis+sentinel://luckygas_app@{sentinels}/luckygas")
+    assert response.status_code == 200
+    assert response.json["reasons"] == ["redis: no sentinel names a master"]
+    assert str(port) not in response.get_data(as_text=True)
+
+
 def test_a_redis_that_refuses_us_is_told_from_one_that_is_away(health: Callable[..., TestResponse]) -> None:
     response = health(redis_password="wrong")  # noqa: S106
     assert response.json["checks"]["redis"]["reason"] == "it refuses the password"

@@ -1,0 +1,117 @@
+"""`luckygas redis ...`: the verbs of Redis. Exit codes: 0 good, 1 warning or refused, 2 critical."""
+
+import argparse
+from collections.abc import Callable
+
+from appliance.output import OK, WARNING, RefusedError, answer
+from appliance.redis import guard, live, rejoin, restarts, status, switchover, users
+from appliance.redis.cluster import Cluster
+from appliance.redis.protocol import ReplyError, SilentError
+from appliance.redis.settings import FILE, LOCK, Settings
+from appliance.system import BusyError, locked, log, open_log
+
+REFUSALS = (BusyError, RefusedError, ReplyError, SilentError)
+
+
+def add(verbs: argparse._SubParsersAction) -> None:
+    """Add the verbs to the command line."""
+    part = verbs.add_parser("redis", help="caches and counters: who is master, and having another one be it")
+    each = part.add_subparsers(required=True, metavar="VERB")
+
+    def verb(name: str, function: Callable[[argparse.Namespace], int], text: str) -> argparse.ArgumentParser:
+        parser = each.add_parser(name, help=text, description=text)
+        parser.add_argument("--json", action="store_true", help="answer in JSON")
+        parser.set_defaults(run=run, function=function)
+        return parser
+
+    verb("status", show, "show who is master, who follows, and what is wrong")
+    verb("switchover", change, "have the other instance be the master; no write is lost").add_argument(
+        "--to", metavar="INSTANCE"
+    )
+    verb("rolling-restart", roll, "restart every instance and sentinel; no write is lost").add_argument(
+        "--if-pending", action="store_true", help="only those with replaced binaries or old settings"
+    )
+    mend = verb("rejoin", join, "set data that cannot be read aside, and copy the master's")
+    mend.add_argument("instance")
+    mend.add_argument("--accept-loss", action="store_true", help="also when there is no master to copy from")
+    verb("users", prepare, "write what servers read as users; former passwords stay valid")
+    verb("apply", apply, "bring all that run to the settings and users on disk, without a restart")
+    verb("retire", retire, "end the passwords that were replaced")
+    verb("guard", ask_guard, "asked by systemd before each start").add_argument("instance")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Run a verb; whatever is refused says why."""
+    open_log("luckygas-redis")
+    try:
+        return arguments.function(arguments)
+    except REFUSALS as problem:
+        log(f"refused: {problem}")
+        answer(arguments, {"refused": str(problem)}, f"Refused: {problem}")
+        return WARNING
+
+
+def show(arguments: argparse.Namespace) -> int:
+    """Show the state."""
+    cluster = Cluster(Settings.load())
+    found = status.report(
+        cluster.settings, cluster.look(), cluster.witnesses(), restarts.pending(cluster), users.replaced()
+    )
+    answer(arguments, found.data, status.human(found))
+    return found.severity
+
+
+def change(arguments: argparse.Namespace) -> int:
+    """Have another instance be the master."""
+    with locked(LOCK, 1.0, switchover.BUSY):
+        old, new = switchover.switchover(Cluster(Settings.load()), arguments.to)
+    answer(arguments, {"master": new}, f"{new} is the master; {old} follows it.")
+    return OK
+
+
+def roll(arguments: argparse.Namespace) -> int:
+    """Restart all servers."""
+    cluster = Cluster(Settings.load())
+    with locked(LOCK, 5.0, switchover.BUSY):
+        say = (lambda _: None) if arguments.json else print
+        restarts.restart_all(cluster, only_pending=arguments.if_pending, say=say)
+    name = cluster.find_master()
+    answer(arguments, {"master": name}, f"Done; {name} is the master.")
+    return OK
+
+
+def join(arguments: argparse.Namespace) -> int:
+    """Mend one instance."""
+    with locked(LOCK, 5.0, switchover.BUSY):
+        aside = rejoin.rejoin(Cluster(Settings.load()), arguments.instance, accept_loss=arguments.accept_loss)
+    answer(arguments, {"set_aside": aside}, f"{arguments.instance} is back; what it could not read lies in {aside}.")
+    return OK
+
+
+def prepare(arguments: argparse.Namespace) -> int:
+    """Write the servers' users."""
+    changed = [kind for kind, file in users.FILES.items() if users.write(file, keep_former=True)]
+    answer(arguments, {"changed": changed}, f"changed: {', '.join(changed) or 'none'}")
+    return OK
+
+
+def apply(arguments: argparse.Namespace) -> int:
+    """Change what runs."""
+    changed = live.apply(Cluster(Settings.load())) if FILE.exists() else {}  # at the first time there is nobody yet
+    text = "\n".join(f"{unit}: {', '.join(names)}" for unit, names in changed.items())
+    answer(arguments, {"changed": changed}, text or "unchanged")
+    return OK
+
+
+def retire(arguments: argparse.Namespace) -> int:
+    """End former passwords."""
+    ended = restarts.retire(Cluster(Settings.load()))
+    answer(arguments, {"ended": ended}, f"ended former passwords of: {', '.join(ended) or 'nobody'}")
+    return OK
+
+
+def ask_guard(arguments: argparse.Namespace) -> int:
+    """Put an instance into its place before it starts. What is unknown keeps nothing from starting."""
+    if FILE.exists():  # not yet at the first start of all
+        guard.place(Cluster(Settings.load()), arguments.instance)
+    return OK

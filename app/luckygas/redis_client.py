@@ -1,0 +1,45 @@
+"""The one client for Redis: finds the master through the sentinels, gives up soon and never retries by itself."""
+
+from typing import Final, NamedTuple, Self
+from urllib.parse import urlsplit
+
+from redis import Redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
+from redis.sentinel import Sentinel
+
+SCHEME: Final = "redis+sentinel"
+TIMEOUT_SECONDS: Final = 0.5
+# All three may be asked, one after the other.
+SENTINEL_TIMEOUT_SECONDS: Final = 0.2
+
+
+class Place(NamedTuple):
+    """What `redis+sentinel://USER@HOST:PORT,HOST:PORT/NAME` says: whom to ask, and for what."""
+
+    user: str
+    sentinels: list[tuple[str, int]]
+    name: str
+
+    @classmethod
+    def of(cls, url: str) -> Self:
+        """Read a URL; a part that is missing or no number is a `ValueError`."""
+        parts = urlsplit(url)
+        user, _, hosts = parts.netloc.rpartition("@")
+        pairs = [host.rpartition(":") for host in hosts.split(",")]
+        place = cls(user, [(host, int(port)) for host, _, port in pairs], parts.path.strip("/"))
+        if not (place.user and place.name and all(host and 0 < port < 1 << 16 for host, port in place.sentinels)):
+            raise ValueError
+        return place
+
+
+def create(url: str, password: str) -> Redis:
+    """Return a client that has connected to nothing yet. The sentinels take the same user and password."""
+    retry = Retry(NoBackoff(), 0)  # has to be said in both places, or a master that is away costs half a minute
+    timeouts = {"socket_connect_timeout": TIMEOUT_SECONDS, "socket_timeout": TIMEOUT_SECONDS}
+    if urlsplit(url).scheme != SCHEME:
+        return Redis.from_url(url, password=password, retry=retry, **timeouts)
+    place = Place.of(url)
+    asked = dict.fromkeys(timeouts, SENTINEL_TIMEOUT_SECONDS)
+    who = {"username": place.user, "password": password, "retry": retry}
+    return Sentinel(place.sentinels, sentinel_kwargs=who | asked, **who, **timeouts).master_for(place.name)
