@@ -23,8 +23,10 @@ def settings(tmp_path) -> Settings:
     file = tmp_path / "redis.json"
     instances = [{"name": "a", "port": 6379}, {"name": "b", "port": 6380}]
     sentinels = [{"name": str(number), "port": 26378 + number} for number in (1, 2, 3)]
-    file.write_text(json.dumps({"instances": instances, "sentinels": sentinels, "password": "secret"}))
-    return Settings.load(file)
+    watching = tmp_path / "redis_sentinel.json"
+    file.write_text(json.dumps({"instances": instances, "password": "secret"}))
+    watching.write_text(json.dumps({"instances": sentinels, "password": "secret, too"}))
+    return Settings.load(file, watching)
 
 
 def judged(  # noqa: PLR0913 - each said by name

@@ -48,10 +48,12 @@ class Cluster:
 
     def connect(self, server: Server, timeout: float = 0.5) -> AbstractContextManager[Connection]:
         """Open a connection."""
-        return connect(server.port, self.settings.password, timeout=timeout)
+        return connect(server.port, server.password, timeout=timeout)
 
     def look(self) -> dict[str, Node]:
         """Ask all instances at once how they are."""
+        if not self.instances:
+            return {}
         with ThreadPoolExecutor(len(self.instances)) as at_once:
             return dict(zip(self.instances, at_once.map(self.look_at, self.instances.values()), strict=True))
 

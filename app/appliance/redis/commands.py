@@ -7,7 +7,7 @@ from appliance.output import OK, WARNING, RefusedError, answer
 from appliance.redis import guard, live, rejoin, restarts, status, switchover, users
 from appliance.redis.cluster import Cluster
 from appliance.redis.protocol import ReplyError, SilentError
-from appliance.redis.settings import FILE, LOCK, Settings
+from appliance.redis.settings import LOCK, Settings
 from appliance.system import BusyError, locked, log, open_log
 
 REFUSALS = (BusyError, RefusedError, ReplyError, SilentError)
@@ -97,7 +97,7 @@ def prepare(arguments: argparse.Namespace) -> int:
 
 def apply(arguments: argparse.Namespace) -> int:
     """Change what runs."""
-    changed = live.apply(Cluster(Settings.load())) if FILE.exists() else {}  # at the first time there is nobody yet
+    changed = live.apply(Cluster(Settings.load()))
     text = "\n".join(f"{unit}: {', '.join(names)}" for unit, names in changed.items())
     answer(arguments, {"changed": changed}, text or "unchanged")
     return OK
@@ -112,6 +112,5 @@ def retire(arguments: argparse.Namespace) -> int:
 
 def ask_guard(arguments: argparse.Namespace) -> int:
     """Put an instance into its place before it starts. What is unknown keeps nothing from starting."""
-    if FILE.exists():  # not yet at the first start of all
-        guard.place(Cluster(Settings.load()), arguments.instance)
+    guard.place(Cluster(Settings.load()), arguments.instance)
     return OK

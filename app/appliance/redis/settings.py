@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Self
 
 FILE = Path("/etc/luckygas/redis.json")
+SENTINEL_FILE = Path("/etc/luckygas/redis_sentinel.json")
 MANAGED = Path("/etc/redis/managed")
 DATA = Path("/var/lib/redis")
 LOCK = Path("/run/luckygas-redis.lock")
@@ -22,6 +23,7 @@ class Server:
     name: str
     port: int
     kind: str  # redis or sentinel
+    password: str = field(repr=False)  # of its user admin
 
     @property
     def unit(self) -> str:
@@ -50,23 +52,25 @@ class Server:
 
 @dataclass(frozen=True)
 class Settings:
-    """The instances and the sentinels, and the password of the user `admin` on all of them."""
+    """The instances and the sentinels."""
 
     instances: dict[str, Server]
     sentinels: dict[str, Server]
-    password: str = field(repr=False)
 
     @classmethod
-    def load(cls, file: Path = FILE) -> Self:
-        """Read the file that Ansible (role redis) writes."""
-        told = json.loads(file.read_text())
-        return cls(
-            instances={one["name"]: Server(one["name"], one["port"], "redis") for one in told["instances"]},
-            sentinels={one["name"]: Server(one["name"], one["port"], "sentinel") for one in told["sentinels"]},
-            password=told["password"],
-        )
+    def load(cls, file: Path = FILE, sentinel_file: Path = SENTINEL_FILE) -> Self:
+        """Read the files that Ansible writes: role redis one, role redis_sentinel the other."""
+        return cls(servers_in(file, "redis"), servers_in(sentinel_file, "sentinel"))
 
     @property
     def servers(self) -> list[Server]:
         """All of them."""
         return [*self.instances.values(), *self.sentinels.values()]
+
+
+def servers_in(file: Path, kind: str) -> dict[str, Server]:
+    """Return the servers of a file; none where the role that writes it was not there yet."""
+    if not file.exists():
+        return {}
+    told = json.loads(file.read_text())
+    return {one["name"]: Server(one["name"], one["port"], kind, told["password"]) for one in told["instances"]}
