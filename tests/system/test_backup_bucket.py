@@ -137,26 +137,6 @@ def test_refused_credentials_are_said(machine: Machine) -> None:
 
 
 @RARE
-def test_a_large_file_goes_on_where_it_was_cut(machine: Machine) -> None:
-    machine.sql(
-        machine.primary(), "CREATE TABLE bulk AS SELECT n, md5(n::text) AS text FROM generate_series(1, 2000000) n"
-    )
-    machine.run("luckygas backup --full")
-    size = int(machine.run("find $(ls -d /var/lib/pgbackrest/backup/luckygas/*F | tail -1) -size +32M -printf '%s'"))
-    copy(machine)  # WAL of the table, and what is small
-    machine.run("luckygas backup --full")
-    fault(machine, f"cut {int(size * 0.8)}")
-    assert copy(machine).endswith("exit 1")
-    fault(machine, "pass")
-    assert copy(machine).endswith("exit 0")
-    sent = int(machine.run("cat /tmp/s3/sent"))
-    print(f"\na file of {size >> 20} MB, cut at 80 %: {sent >> 20} MB went over in the second run, with all else")
-    assert sent < size
-    assert "(s3) is proven" in machine.run("luckygas backup prove --from s3")
-    machine.sql(machine.primary(), "DROP TABLE bulk")
-
-
-@RARE
 def test_what_the_repository_let_go_of_goes_from_the_bucket_too(machine: Machine) -> None:
     oldest = labels(machine)[0]
     assert oldest in ask(machine, "keys()")
