@@ -12,6 +12,8 @@ from typing import Final, Literal
 class Permission(StrEnum):
     """What a route can ask for, as `<domain>:<read or write>`."""
 
+    PEOPLE_READ = "people:read"
+    PEOPLE_WRITE = "people:write"
     CUSTOMERS_READ = "customers:read"
     CUSTOMERS_WRITE = "customers:write"
     ORDERS_READ = "orders:read"
@@ -19,7 +21,7 @@ class Permission(StrEnum):
 
 
 class Role(StrEnum):
-    """Who holds a key. A role is a fixed set of permissions."""
+    """Who logs in or holds a key. A role is a fixed set of permissions."""
 
     ADMIN = "admin"
     DISPATCHER = "dispatcher"
@@ -28,14 +30,17 @@ class Role(StrEnum):
     SERVICE = "service"
 
 
-type Access = Permission | Literal["public"]
-"""What a route declares: the permission it needs, or that it needs none."""
+type Access = Permission | Literal["public", "signed_in"]
+"""What a route declares: the permission it needs, or that it needs none, or that it is about whoever logged in."""
 
 PUBLIC: Final = "public"
+SIGNED_IN: Final = "signed_in"
+
+ADMINS_ONLY: Final = frozenset({Permission.PEOPLE_READ, Permission.PEOPLE_WRITE})
 
 GRANTS: Final[Mapping[Role, frozenset[Permission]]] = {
     Role.ADMIN: frozenset(Permission),
-    Role.DISPATCHER: frozenset(Permission),
+    Role.DISPATCHER: frozenset(Permission) - ADMINS_ONLY,
     Role.DRIVER: frozenset({Permission.CUSTOMERS_READ, Permission.ORDERS_READ}),
     # A key is not tied to one customer's record yet, so any grant here would open everybody's data.
     Role.CUSTOMER: frozenset(),
@@ -45,11 +50,13 @@ GRANTS: Final[Mapping[Role, frozenset[Permission]]] = {
 
 @dataclass(frozen=True, slots=True)
 class Principal:
-    """The authenticated caller; `id` is safe to log and stable over the life of its key."""
+    """The authenticated caller; `id` is safe to log and stable over the life of its key or person."""
 
     id: str
     role: Role
+    person_id: int | None = None
+    must_change_password: bool = False
 
     def may(self, permission: Permission) -> bool:
-        """Tell whether the role of this caller grants `permission`."""
-        return permission in GRANTS[self.role]
+        """Tell whether the role of this caller grants `permission`, and nothing has to be done before."""
+        return permission in GRANTS[self.role] and not self.must_change_password

@@ -7,17 +7,21 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, override
 
 import click
+from pydantic import ValidationError
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
 from luckygas import create_app
 from luckygas.access import Role
+from luckygas.accounts import people
 from luckygas.accounts import service as accounts
+from luckygas.accounts.schemas import PersonIn
 from luckygas.config import MigrationSettings, Settings
 from luckygas.db import engine as database
 from luckygas.db.migrate import MigrationRunning, upgrade
 from luckygas.environment import SettingsError
 from luckygas.errors import Problem
+from luckygas.resources import Resources
 from luckygas.version import __version__
 
 
@@ -60,6 +64,38 @@ def migrate() -> None:
 def print_openapi() -> None:
     """Print the OpenAPI document."""
     click.echo(json.dumps(create_app().extensions["luckygas.openapi"], ensure_ascii=False, indent=2))
+
+
+@main.group()
+def person() -> None:
+    """Make people who log in, and let them in again; what else there is to do with them the API does."""
+
+
+@person.command("create")
+@click.argument("login")
+@click.option("--name", required=True, help="What the person is called.")
+@click.option("--role", type=click.Choice(["admin", "dispatcher", "driver"]), required=True)
+def create_person(login: str, name: str, role: str) -> None:
+    """Make a person and print the password for their first log-in."""
+    try:
+        body = PersonIn(login=login, name=name, role=Role(role))
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise click.BadParameter(f"{first['loc'][0]}: {first['msg']}") from None
+    with _session() as (session, _):
+        _, password = people.create(session, person=body)
+    click.echo(password)
+
+
+@person.command("reset")
+@click.argument("login")
+def reset_person(login: str) -> None:
+    """Print a new first password, end all sessions of the person and forget their authenticator app."""
+    with _session() as (session, settings):
+        volatile = Resources.of(create_app(settings)).volatile
+        row = people.by_login(session, login=login)
+        _, password = people.reset_password(session, volatile=volatile, person_id=row.id)
+    click.echo(password)
 
 
 @main.group()

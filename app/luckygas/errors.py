@@ -50,13 +50,13 @@ class MalformedRequest(Problem):
 class Unauthenticated(Problem):
     """The caller did not prove who they are."""
 
-    status, code, title = 401, "unauthenticated", "A valid API key is needed"
+    status, code, title = 401, "unauthenticated", "A valid API key or session is needed"
 
 
 class Forbidden(Problem):
     """The caller is known and may not do this."""
 
-    status, code, title = 403, "forbidden", "This key may not do that"
+    status, code, title = 403, "forbidden", "The caller may not do that"
 
 
 class NotFound(Problem):

@@ -15,11 +15,20 @@ from sqlalchemy.orm import Session, sessionmaker
 from luckygas.access import Principal
 from luckygas.config import Settings
 from luckygas.db import engine as database
+from luckygas.volatile import Volatile
 
 REDIS_TIMEOUT_SECONDS: Final = 0.5
 
-type Authenticate = Callable[[Session, str], Principal]
-"""Turns the text of a key into its holder, or raises `errors.Unauthenticated`."""
+type Recognise = Callable[[Session, str], Principal]
+"""Turns what was presented into whom it belongs to, or raises `errors.Unauthenticated`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Authenticate:
+    """The ways to find out who is asking; `accounts` has them, and nobody else needs to know."""
+
+    by_key: Recognise
+    by_token: Recognise
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +41,7 @@ class Resources:
     read_engine: Engine
     read_sessions: sessionmaker[Session]
     redis: Redis
+    volatile: Volatile
     authenticate: Authenticate
 
     @classmethod
@@ -66,6 +76,7 @@ class Resources:
             read_engine=read_engine,
             read_sessions=sessionmaker(read_engine, expire_on_commit=False),
             redis=redis,
+            volatile=Volatile(redis),
             authenticate=authenticate,
         )
 

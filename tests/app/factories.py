@@ -7,8 +7,11 @@ from typing import Any
 from sqlalchemy.orm import Session
 
 from luckygas.access import Role
+from luckygas.accounts import passwords, people
 from luckygas.accounts import service as accounts
 from luckygas.accounts.keys import Key
+from luckygas.accounts.models import Person
+from luckygas.accounts.schemas import PersonIn
 from luckygas.customers import service as customers
 from luckygas.customers.models import Customer
 from luckygas.customers.schemas import CustomerIn
@@ -23,6 +26,7 @@ SECRETS = {
     "api_key_pepper": "test-pepper-of-at-least-32-characters",
 }
 PEPPER = SECRETS["api_key_pepper"]
+PASSWORD = "three small green cups"  # noqa: S105
 TODAY = date(2026, 5, 1)
 
 _numbers = itertools.count(1)
@@ -56,6 +60,17 @@ def make_order(session: Session, customer: Customer | None = None, **changes: An
     """Store an order, of a new customer unless one is given."""
     customer = customer or make_customer(session)
     return orders.place(session, order=OrderIn.model_validate(order_body(customer.id, **changes)), today=TODAY)
+
+
+def make_person(session: Session, *, role: Role = Role.DISPATCHER, password: str = PASSWORD, **changes: Any) -> Person:
+    """Store a person who has chosen a password of their own."""
+    body = PersonIn(login=f"person-{next(_numbers)}", name="陳美玲", role=role)
+    row, _ = people.create(session, person=body)
+    row.password_hash, row.must_change_password = passwords.digest(password), False
+    for name, value in changes.items():
+        setattr(row, name, value)
+    session.flush()
+    return row
 
 
 def make_key(session: Session, *, role: Role = Role.ADMIN, name: str = "tests", days: int = 90) -> Key:

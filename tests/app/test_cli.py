@@ -105,6 +105,21 @@ def test_keys_are_listed_without_their_secrets(run_committing: Callable[..., Res
     assert re.fullmatch(rf"{key_id}  revoked   driver      expires \d{{4}}-\d\d-\d\d  used never       阿明", line)
 
 
+def test_the_first_admin_is_made_here_and_let_in_again(
+    run_committing: Callable[..., Result], committing_app: Flask
+) -> None:
+    first = run_committing("person", "create", "meiling", "--name", "陳美玲", "--role", "admin").stdout.strip()
+    browser = committing_app.test_client()
+    body = {"login": "meiling", "password": first}
+    assert browser.post("/api/v1/session", json=body).status_code == 200
+    assert browser.get("/api/v1/me").status_code == 200
+    second = run_committing("person", "reset", "meiling").stdout.strip()
+    assert browser.get("/api/v1/me").status_code == 401
+    assert browser.post("/api/v1/session", json=body | {"password": second}).status_code == 200
+    assert run_committing("person", "reset", "nobody").stderr == "Error: nobody logs in as nobody\n"
+    assert run_committing("person", "create", "Mei Ling", "--name", "x", "--role", "admin").exit_code == 2
+
+
 @pytest.mark.parametrize(
     "arguments",
     [

@@ -1,22 +1,21 @@
 """The only way to make a route: it cannot be made without saying who may use it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial, wraps
-from typing import Any, Final, override
+from typing import Any, override
 
 from apiflask import APIBlueprint
-from flask import current_app, request
+from flask import current_app, g, request
 
-from luckygas.access import PUBLIC, Access
+from luckygas.access import Access
 from luckygas.db.session import transaction
+from luckygas.errors import Problem
 from luckygas.resources import resources
 from luckygas.web import validation
-from luckygas.web.auth import authorise, current_principal
+from luckygas.web.auth import READING, authorise, current_principal
 from luckygas.web.reads import Reads
 
 type View = Callable[..., Any]
-
-_READING: Final = {"GET", "HEAD", "OPTIONS"}
 
 # Here, since every route comes by before it is decorated.
 validation.register()
@@ -26,14 +25,29 @@ class Blueprint(APIBlueprint):
     """A blueprint whose every route declares `auth=` and runs in one transaction."""
 
     @override
-    def route(self, rule: str, *, auth: Access, standby: bool = False, **options: Any) -> Callable[[View], View]:
+    def route(
+        self,
+        rule: str,
+        *,
+        auth: Access,
+        standby: bool = False,
+        problems: Sequence[type[Problem]] = (),
+        **options: Any,
+    ) -> Callable[[View], View]:
         """Register a view that `auth`, a permission or `PUBLIC`, guards.
 
         `standby` is for lists and reports: a view that writes nothing, needs a permission, and may show what was true
-        a moment ago, though never less than what its caller wrote.
+        a moment ago, though never less than what its caller wrote. `problems` are the kinds that the view itself
+        raises, for the OpenAPI document.
         """
         register = super().route(rule, **options)
-        return lambda view: register(guarded(view, auth, standby=standby))
+
+        def registered(view: View) -> View:
+            view = guarded(view, auth, standby=standby)
+            view.problems = problems
+            return register(view)
+
+        return registered
 
 
 def guarded(view: View, access: Access, *, standby: bool = False) -> View:
@@ -49,7 +63,7 @@ def guarded(view: View, access: Access, *, standby: bool = False) -> View:
         with transaction(sessions):
             authorise(access)
             answer = view(*args, **kwargs)
-        if access != PUBLIC and request.method not in _READING:
+        if "principal" in g and request.method not in READING:
             reads.note_write(current_principal().id)
         return answer
 
@@ -61,6 +75,11 @@ def guarded(view: View, access: Access, *, standby: bool = False) -> View:
 def access_of(view: View) -> Access | None:
     """Return what a registered view was guarded with, or None if it was not."""
     return getattr(view, "access", None)
+
+
+def problems_of(view: View) -> Sequence[type[Problem]]:
+    """Return the kinds of problems that a registered view itself raises."""
+    return getattr(view, "problems", ())
 
 
 def may_read_standby(view: View) -> bool:

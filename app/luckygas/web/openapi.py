@@ -8,12 +8,13 @@ from typing import Any, Final
 from apiflask import APIFlask
 from flask import current_app
 
-from luckygas.access import PUBLIC
+from luckygas.access import PUBLIC, SIGNED_IN
 from luckygas.config import Settings
 from luckygas.errors import Problem
 from luckygas.version import __version__
+from luckygas.web import cookies
 from luckygas.web.addresses import API, DOCUMENTATION, LARGEST_ID
-from luckygas.web.blueprint import View, access_of
+from luckygas.web.blueprint import View, access_of, problems_of
 from luckygas.web.idempotency import HEADER, REPLAYED, is_idempotent
 from luckygas.web.problems import MEDIA_TYPE, ProblemOut
 
@@ -29,6 +30,12 @@ something honours `Idempotency-Key`. Every failure has the form of `ProblemOut`.
 _SECURITY: Final = {
     "bearer": {"type": "http", "scheme": "bearer", "description": "Authorization: Bearer lg_live_..."},
     "header": {"type": "apiKey", "in": "header", "name": "X-API-Key"},
+    "session": {
+        "type": "apiKey",
+        "in": "cookie",
+        "name": cookies.NAME,
+        "description": f"What logging in gives; changes need {cookies.CSRF_HEADER}, too",
+    },
 }
 _IDEMPOTENCY_KEY: Final = {
     "name": HEADER,
@@ -98,9 +105,11 @@ def _complete_operation(operation: Document, view: View) -> None:
         operation["requestBody"]["required"] = True
         statuses |= {400, 413, 415, 422}
     if (access := access_of(view)) != PUBLIC:
-        operation["security"] = [{name: []} for name in _SECURITY]
+        names = ["session"] if access == SIGNED_IN else _SECURITY
+        operation["security"] = [{name: []} for name in names]
         operation["x-permission"] = access
         statuses |= {401, 403, 503}
+    statuses |= {kind.status for kind in problems_of(view)}
     if is_idempotent(view):
         parameters.append(_IDEMPOTENCY_KEY)
         operation["responses"]["201"]["headers"] = {REPLAYED: _REPLAYED}

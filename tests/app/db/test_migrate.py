@@ -18,6 +18,9 @@ from luckygas.models import Base
 RIGHTS = {
     "alembic_version": {"SELECT"},
     "api_keys": {"SELECT", "INSERT", "UPDATE"},
+    "people": {"SELECT", "INSERT", "UPDATE"},
+    "sessions": {"SELECT", "INSERT", "UPDATE", "DELETE"},
+    "login_attempts": {"SELECT", "INSERT", "UPDATE", "DELETE"},
     "customers": {"SELECT", "INSERT"},
     "orders": {"SELECT", "INSERT"},
     "order_lines": {"SELECT", "INSERT"},
