@@ -14,6 +14,8 @@ class Permission(StrEnum):
 
     PEOPLE_READ = "people:read"
     PEOPLE_WRITE = "people:write"
+    KEYS_READ = "keys:read"
+    KEYS_WRITE = "keys:write"
     CUSTOMERS_READ = "customers:read"
     CUSTOMERS_WRITE = "customers:write"
     ORDERS_READ = "orders:read"
@@ -36,7 +38,9 @@ type Access = Permission | Literal["public", "signed_in"]
 PUBLIC: Final = "public"
 SIGNED_IN: Final = "signed_in"
 
-ADMINS_ONLY: Final = frozenset({Permission.PEOPLE_READ, Permission.PEOPLE_WRITE})
+ADMINS_ONLY: Final = frozenset(
+    {Permission.PEOPLE_READ, Permission.PEOPLE_WRITE, Permission.KEYS_READ, Permission.KEYS_WRITE}
+)
 
 GRANTS: Final[Mapping[Role, frozenset[Permission]]] = {
     Role.ADMIN: frozenset(Permission),
@@ -56,7 +60,14 @@ class Principal:
     role: Role
     person_id: int | None = None
     must_change_password: bool = False
+    scopes: frozenset[str] | None = None
+    """What of its role's permissions a key has; None is all of them."""
 
     def may(self, permission: Permission) -> bool:
-        """Tell whether the role of this caller grants `permission`, and nothing has to be done before."""
-        return permission in GRANTS[self.role] and not self.must_change_password
+        """Tell whether this caller has `permission`, and nothing has to be done before."""
+        return permission in self.permissions() and not self.must_change_password
+
+    def permissions(self) -> frozenset[Permission]:
+        """Return all that the role grants and the scopes leave."""
+        granted = GRANTS[self.role]
+        return granted if self.scopes is None else granted & self.scopes

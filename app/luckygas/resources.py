@@ -1,9 +1,8 @@
 """What one process holds open, and the one way to it from inside a request."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date, datetime
-from typing import Final
+from typing import Final, Protocol
 
 from flask import Flask, current_app
 from redis import Redis
@@ -19,8 +18,12 @@ from luckygas.volatile import Volatile
 
 REDIS_TIMEOUT_SECONDS: Final = 0.5
 
-type Recognise = Callable[[Session, str], Principal]
-"""Turns what was presented into whom it belongs to, or raises `errors.Unauthenticated`."""
+
+class Recognise(Protocol):
+    """Turns what was presented into whom it belongs to, or raises `errors.Unauthenticated`."""
+
+    def __call__(self, session: Session, presented: str, /, *, fresh: bool) -> Principal:
+        """Return the principal; unless it is `fresh`, as it was known a few seconds ago."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +45,7 @@ class Resources:
     read_sessions: sessionmaker[Session]
     redis: Redis
     volatile: Volatile
-    authenticate: Authenticate
+    authenticate: Authenticate | None
 
     @classmethod
     def of(cls, app: Flask) -> "Resources":
@@ -50,9 +53,11 @@ class Resources:
         return app.extensions["luckygas"]
 
     @classmethod
-    def create(cls, settings: Settings, *, authenticate: Authenticate) -> "Resources":
-        """Prepare all clients; every one of them gives up soon and never retries behind the caller's back."""
-        name = f"luckygas-web-{settings.instance}"
+    def create(cls, settings: Settings, *, name: str, authenticate: Authenticate | None = None) -> "Resources":
+        """Prepare all clients; every one of them gives up soon and never retries behind the caller's back.
+
+        The database sees them as `name`. What serves nobody needs no way to `authenticate`.
+        """
         password, size = settings.database_password, settings.web_threads
         engine = database.create(url=settings.database_url, password=password, application_name=name, pool_size=size)
         read_engine = database.create(

@@ -1,9 +1,10 @@
 """People and their sessions, and the API keys of machines."""
 
-from datetime import datetime
+from datetime import date, datetime
+from enum import StrEnum
 from typing import Literal
 
-from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, LargeBinary
+from sqlalchemy import ARRAY, BigInteger, CheckConstraint, ForeignKey, Identity, LargeBinary, Text
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from luckygas.db.base import Base, CreatedAt, Id, Instant
@@ -62,15 +63,32 @@ class LoginAttempts(Base):
     failed_at: Mapped[Instant] = mapped_column(index=True)
 
 
+class Tier(StrEnum):
+    """How much a key may ask for."""
+
+    BASIC = "basic"
+    STANDARD = "standard"
+    PREMIUM = "premium"
+    ENTERPRISE = "enterprise"
+
+
 class ApiKey(Base):
     """A key as we know it: enough to recognise its secret, not enough to repeat it."""
 
     __tablename__ = "api_keys"
-    __table_args__ = (CheckConstraint("role IN ('admin', 'dispatcher', 'driver', 'customer', 'service')", "role"),)
+    __table_args__ = (
+        CheckConstraint("role IN ('admin', 'dispatcher', 'driver', 'customer', 'service')", "role"),
+        CheckConstraint("tier IN ('basic', 'standard', 'premium', 'enterprise')", "tier"),
+    )
 
     id: Mapped[str] = mapped_column(primary_key=True)
+    number: Mapped[int] = mapped_column(BigInteger, Identity(always=True), unique=True)
     name: Mapped[str]
     role: Mapped[str]
+    tier: Mapped[str] = mapped_column(server_default=Tier.BASIC)
+    scopes: Mapped[list[str] | None] = mapped_column(ARRAY(Text))
+    owner_id: Mapped[int | None] = mapped_column(ForeignKey("people.id"))
+    replaces: Mapped[str | None] = mapped_column(ForeignKey("api_keys.id"), unique=True)
     secret_mac: Mapped[bytes] = mapped_column(LargeBinary)
     created_at: Mapped[CreatedAt]
     expires_at: Mapped[Instant]
@@ -82,3 +100,13 @@ class ApiKey(Base):
         if self.revoked_at is not None:
             return "revoked"
         return "usable" if now < self.expires_at else "expired"
+
+
+class KeyUse(Base):
+    """How many requests a key made on one day of the company's calendar."""
+
+    __tablename__ = "api_key_uses"
+
+    key_id: Mapped[str] = mapped_column(ForeignKey("api_keys.id"), primary_key=True)
+    day: Mapped[date] = mapped_column(primary_key=True)
+    requests: Mapped[int] = mapped_column(BigInteger)

@@ -23,11 +23,14 @@ class CsrfTokenMissing(Problem):
     status, code, title = 403, "csrf_token_missing", "A change needs the CSRF token of its session"
 
 
-def authorise(access: Access) -> None:
-    """Let the request pass if its route is public or its caller may do what the route needs; otherwise raise."""
+def authorise(access: Access, *, fresh: bool = True) -> None:
+    """Let the request pass if its route is public or its caller may do what the route needs; otherwise raise.
+
+    Unless it is `fresh`, what a caller may do is what it was a few seconds ago, which can save a trip to the database.
+    """
     if access == PUBLIC:
         return
-    become(_caller())
+    become(_caller(fresh=fresh))
     principal = current_principal()
     if access == SIGNED_IN:
         if principal.person_id is None:
@@ -35,12 +38,18 @@ def authorise(access: Access) -> None:
         return
     if principal.must_change_password:
         raise Forbidden("choose a password of your own first: PUT /api/v1/me/password")
+    if principal.scopes is not None and access not in principal.scopes:
+        raise Forbidden(f"the scopes of this key leave out {access}: use another key", headers=_insufficient(access))
     if not principal.may(access):
         whose, way_out = ("you have", "ask an admin") if principal.person_id else ("this key has", "use another key")
         raise Forbidden(
             f"{whose} the role {principal.role}, which lacks {access}: {way_out}",
-            headers={"WWW-Authenticate": f'{CHALLENGE}, error="insufficient_scope", scope="{access}"'},
+            headers=_insufficient(access),
         )
+
+
+def _insufficient(access: Access) -> dict[str, str]:
+    return {"WWW-Authenticate": f'{CHALLENGE}, error="insufficient_scope", scope="{access}"'}
 
 
 def become(principal: Principal) -> None:
@@ -53,11 +62,11 @@ def current_principal() -> Principal:
     return g.principal
 
 
-def _caller() -> Principal:
+def _caller(*, fresh: bool) -> Principal:
     token = cookies.token()
     if token is None or "Authorization" in request.headers or "X-API-Key" in request.headers:
-        return resources().authenticate.by_key(current_session(), _presented_key())
-    principal = resources().authenticate.by_token(current_session(), token)
+        return resources().authenticate.by_key(current_session(), _presented_key(), fresh=fresh)
+    principal = resources().authenticate.by_token(current_session(), token, fresh=fresh)
     if request.method not in READING and not cookies.has_csrf_token(token):
         raise CsrfTokenMissing(f"send {cookies.CSRF_HEADER} with the csrf_token that GET /api/v1/me gives")
     return principal

@@ -58,7 +58,7 @@ def guarded(view: View, access: Access, *, standby: bool = False) -> View:
         reads, sessions = Reads.of(current_app), resources().sessions
         if standby:
             with transaction(sessions):
-                authorise(access)
+                authorise(access, fresh=False)
             return reads.run(current_principal().id, partial(view, *args, **kwargs))
         with transaction(sessions):
             authorise(access)

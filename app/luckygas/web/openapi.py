@@ -7,14 +7,15 @@ from typing import Any, Final
 
 from apiflask import APIFlask
 from flask import current_app
+from werkzeug.routing import Rule
 
 from luckygas.access import PUBLIC, SIGNED_IN
 from luckygas.config import Settings
 from luckygas.errors import Problem
 from luckygas.version import __version__
 from luckygas.web import cookies
-from luckygas.web.addresses import API, DOCUMENTATION, LARGEST_ID
-from luckygas.web.blueprint import View, access_of, problems_of
+from luckygas.web.addresses import API, DOCUMENTATION
+from luckygas.web.blueprint import access_of, problems_of
 from luckygas.web.idempotency import HEADER, REPLAYED, is_idempotent
 from luckygas.web.problems import MEDIA_TYPE, ProblemOut
 
@@ -74,8 +75,8 @@ def new_app(settings: Settings) -> APIFlask:
 def _complete(document: Document) -> Document:
     """Add to each operation what follows from how its route was made."""
     document = _with_flat_schema_names(document)
-    for operation, view in _operations(document):
-        _complete_operation(operation, view)
+    for operation, rule in _operations(document):
+        _complete_operation(operation, rule)
     components = document["components"]
     schema = ProblemOut.model_json_schema(ref_template=_REF.format("schemas", "{model}"))
     components["schemas"] |= schema.pop("$defs") | {"ProblemOut": schema}
@@ -83,19 +84,19 @@ def _complete(document: Document) -> Document:
     return document
 
 
-def _operations(document: Document) -> Iterator[tuple[Document, View]]:
+def _operations(document: Document) -> Iterator[tuple[Document, Rule]]:
     for rule in current_app.url_map.iter_rules():
         path = re.sub(r"<(?:[^<>:]+:)?([^<>]+)>", r"{\1}", rule.rule)
         for method, operation in document["paths"].get(path, {}).items():
             if method.upper() in rule.methods:
-                yield operation, current_app.view_functions[rule.endpoint]
+                yield operation, rule
 
 
-def _complete_operation(operation: Document, view: View) -> None:
-    parameters = operation["parameters"]
+def _complete_operation(operation: Document, rule: Rule) -> None:
+    view, parameters = current_app.view_functions[rule.endpoint], operation["parameters"]
     path_ids = [parameter for parameter in parameters if parameter["in"] == "path"]
     for parameter in path_ids:
-        parameter["schema"] = {"type": "integer", "minimum": 1, "maximum": LARGEST_ID}
+        parameter["schema"] = dict(rule._converters[parameter["name"]].schema)  # noqa: SLF001 - it has no other name
     statuses = {404} if path_ids else set()
     for parameter in parameters:
         if parameter["in"] == "query":

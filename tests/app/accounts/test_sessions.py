@@ -3,6 +3,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from flask import Flask
 from redis import Redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 from sqlalchemy import event
 from sqlalchemy.orm import Session
 
@@ -63,7 +65,7 @@ def test_a_known_session_costs_no_question_to_the_database(session: Session, vol
 
 @pytest.mark.parametrize("role", [Role.ADMIN, Role.DRIVER])
 def test_a_session_ends_when_it_is_not_used_and_in_any_case_some_day(session: Session, role: Role) -> None:
-    lifetime, nowhere = sessions.LIFETIMES[role], Volatile(Redis(port=1))
+    lifetime, nowhere = sessions.LIFETIMES[role], Volatile(Redis(port=1, retry=Retry(NoBackoff(), 0)))
     token = start(session, role)
     assert is_good(session, nowhere, token, after=lifetime.idle - timedelta(seconds=1))
     session.expire_all()
@@ -112,7 +114,7 @@ def test_all_sessions_of_a_person_end_together(session: Session, volatile: Volat
 
 
 def test_without_redis_sessions_are_read_from_the_database(session: Session) -> None:
-    nowhere = Volatile(Redis(port=1))
+    nowhere = Volatile(Redis(port=1, retry=Retry(NoBackoff(), 0)))
     token = start(session)
     assert is_good(session, nowhere, token)
     sessions.end(session, volatile=nowhere, token=token)

@@ -18,6 +18,7 @@ from luckygas.models import Base
 RIGHTS = {
     "alembic_version": {"SELECT"},
     "api_keys": {"SELECT", "INSERT", "UPDATE"},
+    "api_key_uses": {"SELECT", "INSERT", "UPDATE"},
     "people": {"SELECT", "INSERT", "UPDATE"},
     "sessions": {"SELECT", "INSERT", "UPDATE", "DELETE"},
     "login_attempts": {"SELECT", "INSERT", "UPDATE", "DELETE"},
