@@ -1,14 +1,10 @@
 """The Lucky Gas service."""
 
-from datetime import UTC, datetime
-from functools import partial
-
 from flask import Flask
-from sqlalchemy.orm import Session
 from werkzeug.middleware.proxy_fix import ProxyFix
 
-from luckygas.access import Principal
-from luckygas.accounts import service as accounts
+from luckygas.accounts import api_keys, api_me, api_people
+from luckygas.accounts.callers import Callers
 from luckygas.config import Settings
 from luckygas.customers import api as customers
 from luckygas.cylinders import api as cylinders
@@ -17,9 +13,9 @@ from luckygas.drivers import api as drivers
 from luckygas.jobs import api as jobs
 from luckygas.ops import health, logging
 from luckygas.orders import api as orders
-from luckygas.resources import Resources
+from luckygas.resources import Authenticate, Resources
 from luckygas.web import docs, openapi, problems, reads
-from luckygas.web.addresses import IdConverter
+from luckygas.web.addresses import IdConverter, ShortIdConverter
 
 LARGEST_BODY_BYTES = 1024 * 1024
 
@@ -32,16 +28,24 @@ def create_app(settings: Settings | None = None) -> Flask:
     app.config["MAX_CONTENT_LENGTH"] = LARGEST_BODY_BYTES
     app.json.ensure_ascii = False
     app.json.sort_keys = False
-    app.url_map.converters["id"] = IdConverter
+    app.url_map.converters |= {"id": IdConverter, "short": ShortIdConverter}
     app.wsgi_app = ProxyFix(app.wsgi_app, x_for=1, x_proto=1, x_host=1)
-    authenticate = partial(_authenticate, settings.api_key_pepper)
-    app.extensions["luckygas"] = Resources.create(settings, authenticate=authenticate)
+    callers = Callers()
+    app.extensions["luckygas.callers"] = callers
+    app.extensions["luckygas"] = Resources.create(
+        settings,
+        name=f"luckygas-web-{settings.instance}",
+        authenticate=Authenticate(by_key=callers.by_key, by_token=callers.by_token),
+    )
 
     logging.register(app)
     problems.register(app)
     reads.register(app)
     health.register(app)
     for blueprint in (
+        api_me.blueprint,
+        api_people.blueprint,
+        api_keys.blueprint,
         customers.blueprint,
         orders.blueprint,
         orders.prices_blueprint,
@@ -53,8 +57,3 @@ def create_app(settings: Settings | None = None) -> Flask:
         app.register_blueprint(blueprint)
     docs.register(app)
     return app
-
-
-def _authenticate(pepper: str, session: Session, presented: str) -> Principal:
-    """Tie the web layer, which knows no domain, to the keys of `accounts`."""
-    return accounts.authenticate(session, pepper=pepper, presented=presented, now=datetime.now(UTC))

@@ -12,6 +12,10 @@ from typing import Final, Literal
 class Permission(StrEnum):
     """What a route can ask for, as `<domain>:<read or write>`."""
 
+    PEOPLE_READ = "people:read"
+    PEOPLE_WRITE = "people:write"
+    KEYS_READ = "keys:read"
+    KEYS_WRITE = "keys:write"
     CUSTOMERS_READ = "customers:read"
     CUSTOMERS_WRITE = "customers:write"
     ORDERS_READ = "orders:read"
@@ -29,7 +33,7 @@ class Permission(StrEnum):
 
 
 class Role(StrEnum):
-    """Who holds a key. A role is a fixed set of permissions."""
+    """Who logs in or holds a key. A role is a fixed set of permissions."""
 
     ADMIN = "admin"
     DISPATCHER = "dispatcher"
@@ -38,14 +42,19 @@ class Role(StrEnum):
     SERVICE = "service"
 
 
-type Access = Permission | Literal["public"]
-"""What a route declares: the permission it needs, or that it needs none."""
+type Access = Permission | Literal["public", "signed_in"]
+"""What a route declares: the permission it needs, or that it needs none, or that it is about whoever logged in."""
 
 PUBLIC: Final = "public"
+SIGNED_IN: Final = "signed_in"
+
+ADMINS_ONLY: Final = frozenset(
+    {Permission.PEOPLE_READ, Permission.PEOPLE_WRITE, Permission.KEYS_READ, Permission.KEYS_WRITE}
+)
 
 GRANTS: Final[Mapping[Role, frozenset[Permission]]] = {
     Role.ADMIN: frozenset(Permission),
-    Role.DISPATCHER: frozenset(Permission),
+    Role.DISPATCHER: frozenset(Permission) - ADMINS_ONLY,
     Role.DRIVER: frozenset(
         {
             Permission.CUSTOMERS_READ,
@@ -64,11 +73,20 @@ GRANTS: Final[Mapping[Role, frozenset[Permission]]] = {
 
 @dataclass(frozen=True, slots=True)
 class Principal:
-    """The authenticated caller; `id` is safe to log and stable over the life of its key."""
+    """The authenticated caller; `id` is safe to log and stable over the life of its key or person."""
 
     id: str
     role: Role
+    person_id: int | None = None
+    must_change_password: bool = False
+    scopes: frozenset[str] | None = None
+    """What of its role's permissions a key has; None is all of them."""
 
     def may(self, permission: Permission) -> bool:
-        """Tell whether the role of this caller grants `permission`."""
-        return permission in GRANTS[self.role]
+        """Tell whether this caller has `permission`, and nothing has to be done before."""
+        return permission in self.permissions() and not self.must_change_password
+
+    def permissions(self) -> frozenset[Permission]:
+        """Return all that the role grants and the scopes leave."""
+        granted = GRANTS[self.role]
+        return granted if self.scopes is None else granted & self.scopes

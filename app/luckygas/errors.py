@@ -7,7 +7,7 @@ programs may rely on, `detail` is for people and says what was wrong with which 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import ClassVar, Self
+from typing import ClassVar, Final, Self
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,13 +55,13 @@ class MalformedRequest(Problem):
 class Unauthenticated(Problem):
     """The caller did not prove who they are."""
 
-    status, code, title = 401, "unauthenticated", "A valid API key is needed"
+    status, code, title = 401, "unauthenticated", "A valid API key or session is needed"
 
 
 class Forbidden(Problem):
     """The caller is known and may not do this."""
 
-    status, code, title = 403, "forbidden", "This key may not do that"
+    status, code, title = 403, "forbidden", "The caller may not do that"
 
 
 class NotFound(Problem):
@@ -92,6 +92,10 @@ class WrongState(Problem):
     """The request makes sense, but not as things are now."""
 
     status, code, title = 409, "wrong_state", "This cannot be done as things are"
+
+
+CONFLICTS: Final = (EditedMeanwhile, WrongState)
+"""What a view may answer that changes something which others change, too."""
 
 
 class PayloadTooLarge(Problem):

@@ -4,6 +4,7 @@ import os
 import sys
 from typing import Any
 
+from luckygas.accounts.usage import UseCounter
 from luckygas.config import Settings
 from luckygas.environment import SettingsError
 from luckygas.ops.logging import configuration
@@ -35,10 +36,18 @@ control_socket_disable = True
 
 
 def post_fork(_server: Any, worker: Any) -> None:
-    """Let no worker inherit a connection that the parent process may have opened."""
-    Resources.of(worker.app.wsgi()).dispose(close=False)
+    """Let no worker inherit a connection that the parent process may have opened, and begin what it does beside."""
+    resources = Resources.of(worker.app.wsgi())
+    resources.dispose(close=False)
+    _uses(worker).keep_writing(resources.sessions)
 
 
 def worker_exit(_server: Any, worker: Any) -> None:
-    """Say goodbye to the database."""
-    Resources.of(worker.app.wsgi()).dispose()
+    """Write down what is left, and say goodbye to the database."""
+    resources = Resources.of(worker.app.wsgi())
+    _uses(worker).write(resources.sessions)
+    resources.dispose()
+
+
+def _uses(worker: Any) -> UseCounter:
+    return worker.app.wsgi().extensions["luckygas.callers"].uses

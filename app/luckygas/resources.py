@@ -1,8 +1,8 @@
 """What one process holds open, and the one way to it from inside a request."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date, datetime
+from typing import Protocol
 
 from flask import Flask, current_app
 from redis import Redis
@@ -14,9 +14,22 @@ from luckygas.access import Principal
 from luckygas.clients import Clients
 from luckygas.config import Settings
 from luckygas.db import engine as database
+from luckygas.volatile import Volatile
 
-type Authenticate = Callable[[Session, str], Principal]
-"""Turns the text of a key into its holder, or raises `errors.Unauthenticated`."""
+
+class Recognise(Protocol):
+    """Turns what was presented into whom it belongs to, or raises `errors.Unauthenticated`."""
+
+    def __call__(self, session: Session, presented: str, /, *, fresh: bool) -> Principal:
+        """Return the principal; unless it is `fresh`, as it was known a few seconds ago."""
+
+
+@dataclass(frozen=True, slots=True)
+class Authenticate:
+    """The ways to find out who is asking; `accounts` has them, and nobody else needs to know."""
+
+    by_key: Recognise
+    by_token: Recognise
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +42,8 @@ class Resources:
     read_engine: Engine
     read_sessions: sessionmaker[Session]
     redis: Redis
-    authenticate: Authenticate
+    volatile: Volatile
+    authenticate: Authenticate | None
     clients: Clients
 
     @classmethod
@@ -38,9 +52,11 @@ class Resources:
         return app.extensions["luckygas"]
 
     @classmethod
-    def create(cls, settings: Settings, *, authenticate: Authenticate) -> "Resources":
-        """Prepare all clients; every one of them gives up soon and never retries behind the caller's back."""
-        name = f"luckygas-web-{settings.instance}"
+    def create(cls, settings: Settings, *, name: str, authenticate: Authenticate | None = None) -> "Resources":
+        """Prepare all clients; every one of them gives up soon and never retries behind the caller's back.
+
+        The database sees them as `name`. What serves nobody needs no way to `authenticate`.
+        """
         password, size = settings.database_password, settings.web_threads
         engine = database.create(url=settings.database_url, password=password, application_name=name, pool_size=size)
         read_engine = database.create(
@@ -58,6 +74,7 @@ class Resources:
             read_engine=read_engine,
             read_sessions=sessionmaker(read_engine, expire_on_commit=False),
             redis=redis,
+            volatile=Volatile(redis),
             authenticate=authenticate,
             clients=Clients.create(settings.partners, redis),
         )

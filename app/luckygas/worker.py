@@ -28,7 +28,7 @@ logger = logging.getLogger(__name__)
 def run(settings: Settings, own: WorkerSettings, *, wait: bool = True) -> None:
     """Do jobs until told to stop or until the database goes; without `wait`, until there is none left."""
     settings = dataclasses.replace(settings, database_url=own.database_url, web_threads=CONCURRENCY)
-    held = Resources.create(settings, authenticate=_nobody)
+    held = Resources.create(settings, name="luckygas-worker")
     connector = PsycopgConnector(
         conninfo=own.database_url,
         kwargs={
@@ -78,7 +78,3 @@ async def _rescue(app: App) -> None:
             )
             await app.job_manager.retry_job(job)
         await asyncio.sleep(HEARTBEAT_SECONDS)
-
-
-def _nobody(*_: object) -> None:
-    raise NotImplementedError("a worker answers no requests")

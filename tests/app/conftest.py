@@ -12,6 +12,7 @@ from urllib.parse import quote, urlencode
 
 import psycopg
 import pytest
+from argon2 import PasswordHasher
 from flask import Flask
 from flask.testing import FlaskClient
 from hypothesis import HealthCheck
@@ -26,6 +27,7 @@ from conformity import ConformingClient
 from factories import SECRETS, make_key
 from luckygas import create_app
 from luckygas.access import Role
+from luckygas.accounts import passwords
 from luckygas.config import MigrationSettings, Settings
 from luckygas.db.migrate import upgrade
 from luckygas.models import Base
@@ -152,6 +154,13 @@ def app(shared_app: Flask) -> Iterator[Flask]:
         ):
             sessions.configure(bind=engine, join_transaction_mode="conditional_savepoint")
         transaction.rollback()
+
+
+@pytest.fixture(autouse=True)
+def quick_passwords(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Spend no time on passwords, unless a test is about them."""
+    if "passwords" not in request.module.__name__:
+        monkeypatch.setattr(passwords, "_HASHER", PasswordHasher(time_cost=1, memory_cost=8, parallelism=1))
 
 
 @pytest.fixture

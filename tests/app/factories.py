@@ -7,8 +7,11 @@ from typing import Any
 from sqlalchemy.orm import Session
 
 from luckygas.access import Role
+from luckygas.accounts import passwords, people
 from luckygas.accounts import service as accounts
 from luckygas.accounts.keys import Key
+from luckygas.accounts.models import Person
+from luckygas.accounts.schemas import PersonIn
 from luckygas.customers import service as customers
 from luckygas.customers.models import Customer
 from luckygas.customers.schemas import CustomerIn
@@ -29,6 +32,7 @@ SECRETS = {
     "api_key_pepper": "test-pepper-of-at-least-32-characters",
 }
 PEPPER = SECRETS["api_key_pepper"]
+PASSWORD = "three small green cups"  # noqa: S105
 TODAY = date(2026, 5, 1)
 GOOD_UNTIL = date(2099, 1, 1)
 
@@ -78,6 +82,17 @@ def make_cylinder(session: Session, **changes: Any) -> Cylinder:
     """Store a full cylinder of 20 kg in the depot, with an inspection that is good for years."""
     body = {"serial": f"LG-{next(_numbers):06}", "cylinder_kg": 20, "inspected_until": GOOD_UNTIL, "is_full": True}
     return cylinders.register(session, cylinder=CylinderIn.model_validate(body | changes, strict=False), by="tests")
+
+
+def make_person(session: Session, *, role: Role = Role.DISPATCHER, password: str = PASSWORD, **changes: Any) -> Person:
+    """Store a person who has chosen a password of their own."""
+    body = PersonIn(login=f"person-{next(_numbers)}", name="陳美玲", role=role)
+    row, _ = people.create(session, person=body)
+    row.password_hash, row.must_change_password = passwords.digest(password), False
+    for name, value in changes.items():
+        setattr(row, name, value)
+    session.flush()
+    return row
 
 
 def make_key(session: Session, *, role: Role = Role.ADMIN, name: str = "tests", days: int = 90) -> Key:

@@ -5,14 +5,27 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
-from luckygas.access import GRANTS, PUBLIC, Permission, Role
+from luckygas.access import GRANTS, PUBLIC, SIGNED_IN, Permission, Role
 from luckygas.web.blueprint import access_of
 
 READERS = {Role.ADMIN, Role.DISPATCHER, Role.DRIVER, Role.SERVICE}
+ADMINS = {Role.ADMIN}
 OFFICE = {Role.ADMIN, Role.DISPATCHER}
 CREW = OFFICE | {Role.DRIVER}
 # Every route that is not public, what it asks for, and who has that. A new route fails here until it has its line.
 MATRIX = {
+    ("POST", "/api/v1/keys", "keys:write"): ADMINS,
+    ("GET", "/api/v1/keys", "keys:read"): ADMINS,
+    ("GET", "/api/v1/keys/<short:key_id>", "keys:read"): ADMINS,
+    ("GET", "/api/v1/keys/<short:key_id>/uses", "keys:read"): ADMINS,
+    ("POST", "/api/v1/keys/<short:key_id>/rotation", "keys:write"): ADMINS,
+    ("DELETE", "/api/v1/keys/<short:key_id>", "keys:write"): ADMINS,
+    ("POST", "/api/v1/people", "people:write"): ADMINS,
+    ("GET", "/api/v1/people", "people:read"): ADMINS,
+    ("GET", "/api/v1/people/<id:person_id>", "people:read"): ADMINS,
+    ("PATCH", "/api/v1/people/<id:person_id>", "people:write"): ADMINS,
+    ("POST", "/api/v1/people/<id:person_id>/password", "people:write"): ADMINS,
+    ("DELETE", "/api/v1/people/<id:person_id>/sessions", "people:write"): ADMINS,
     ("POST", "/api/v1/customers", "customers:write"): OFFICE,
     ("GET", "/api/v1/customers", "customers:read"): READERS,
     ("GET", "/api/v1/customers/<id:customer_id>", "customers:read"): READERS,
@@ -49,22 +62,36 @@ MATRIX = {
     ("GET", "/api/v1/jobs", "jobs:read"): OFFICE,
     ("POST", "/api/v1/jobs/<id:job_id>/replay", "jobs:write"): OFFICE,
 }
-PUBLIC_RULES = {"/healthz", "/api/v1/health", "/api/v1/openapi.json", "/api/v1/docs"}
+PUBLIC_RULES = {"/healthz", "/api/v1/health", "/api/v1/openapi.json", "/api/v1/docs", "/api/v1/session"}
+# What people do with their own account; a key has none.
+SIGNED_IN_ROUTES = {
+    ("DELETE", "/api/v1/session"),
+    ("GET", "/api/v1/me"),
+    ("GET", "/api/v1/me/sessions"),
+    ("DELETE", "/api/v1/me/sessions"),
+    ("PUT", "/api/v1/me/password"),
+    ("POST", "/api/v1/me/totp"),
+    ("PUT", "/api/v1/me/totp"),
+    ("DELETE", "/api/v1/me/totp"),
+}
 
 
 def path_of(rule: str) -> str:
-    return re.sub(r"<[^>]+>", "1", rule)
+    return re.sub(r"<[^>]+>", "1", re.sub(r"<short:[^>]+>", "00000000", rule))
 
 
 def test_every_route_is_in_the_matrix_or_public(app: Flask) -> None:
-    guarded, public = set(), set()
+    guarded, public, own = set(), set(), set()
     for rule in app.url_map.iter_rules():
         access = access_of(app.view_functions[rule.endpoint])
         if access == PUBLIC:
             public.add(rule.rule)
+        elif access == SIGNED_IN:
+            own |= {(method, rule.rule) for method in rule.methods - {"HEAD", "OPTIONS"}}
         else:
             guarded |= {(method, rule.rule, access) for method in rule.methods - {"HEAD", "OPTIONS"}}
     assert guarded == set(MATRIX)
+    assert own == SIGNED_IN_ROUTES
     assert public == PUBLIC_RULES
 
 
@@ -74,7 +101,7 @@ def test_a_role_may_do_what_the_matrix_says_and_nothing_else(
     client_as: Callable[[Role], FlaskClient], route: tuple[str, str, str], role: Role
 ) -> None:
     method, rule, _ = route
-    response = client_as(role).open(path_of(rule), method=method, json={} if method in {"POST", "PUT"} else None)
+    response = client_as(role).open(path_of(rule), method=method, json=None if method == "GET" else {})
     if role in MATRIX[route]:
         assert response.status_code in {200, 404, 422}
     else:
@@ -88,7 +115,14 @@ def test_without_a_key_nothing_is_open(app: Flask, route: tuple[str, str, str]) 
     assert app.test_client().open(path_of(rule), method=method).status_code == 401
 
 
-@pytest.mark.parametrize("rule", sorted(PUBLIC_RULES))
+@pytest.mark.parametrize("route", sorted(SIGNED_IN_ROUTES), ids=" ".join)
+def test_a_key_has_no_account_of_its_own(client: FlaskClient, app: Flask, route: tuple[str, str]) -> None:
+    method, path = route
+    assert app.test_client().open(path, method=method).status_code == 401
+    assert client.open(path, method=method).status_code == 403
+
+
+@pytest.mark.parametrize("rule", sorted(PUBLIC_RULES - {"/api/v1/session"}))
 def test_public_routes_need_no_key(app: Flask, rule: str) -> None:
     assert app.test_client().get(rule).status_code == 200
 

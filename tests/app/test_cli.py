@@ -106,7 +106,36 @@ def test_keys_are_listed_without_their_secrets(run_committing: Callable[..., Res
     key_id = KEY.fullmatch(key)[1]
     assert run_committing("key", "revoke", key_id).output == f"revoked {key_id}, the driver key of 阿明\n"
     (line,) = run_committing("key", "list").output.splitlines()
-    assert re.fullmatch(rf"{key_id}  revoked   driver      expires \d{{4}}-\d\d-\d\d  used never       阿明", line)
+    assert re.fullmatch(
+        rf"{key_id}  revoked   driver      basic       expires \d{{4}}-\d\d-\d\d  used never       阿明", line
+    )
+
+
+def test_a_key_is_rotated_and_its_use_shown(run_committing: Callable[..., Result]) -> None:
+    run_committing("person", "create", "meiling", "--name", "陳美玲", "--role", "admin")
+    terms = ("--role", "service", "--tier", "standard", "--scope", "orders:read", "--owner", "meiling")
+    key_id = KEY.fullmatch(run_committing("key", "create", "--name", "shop", *terms).output)[1]
+    rotated = run_committing("key", "rotate", key_id, "--days", "30")
+    assert KEY.fullmatch(rotated.stdout)
+    assert re.fullmatch(rf"{key_id} ends on \d{{4}}-\d\d-\d\d\n", rotated.stderr)
+    (line,) = run_committing("key", "list", "--prefix", f"lg_live_{key_id[:6]}").output.splitlines()
+    assert line.startswith(f"{key_id}  usable    service     standard")
+    assert run_committing("key", "usage", key_id).output == f"{line}\n"
+
+
+def test_the_first_admin_is_made_here_and_let_in_again(
+    run_committing: Callable[..., Result], committing_app: Flask
+) -> None:
+    first = run_committing("person", "create", "meiling", "--name", "陳美玲", "--role", "admin").stdout.strip()
+    browser = committing_app.test_client()
+    body = {"login": "meiling", "password": first}
+    assert browser.post("/api/v1/session", json=body).status_code == 200
+    assert browser.get("/api/v1/me").status_code == 200
+    second = run_committing("person", "reset", "meiling").stdout.strip()
+    assert browser.get("/api/v1/me").status_code == 401
+    assert browser.post("/api/v1/session", json=body | {"password": second}).status_code == 200
+    assert run_committing("person", "reset", "nobody").stderr == "Error: nobody logs in as nobody\n"
+    assert run_committing("person", "create", "Mei Ling", "--name", "x", "--role", "admin").exit_code == 2
 
 
 @pytest.mark.parametrize(

@@ -1,23 +1,94 @@
-"""The API keys of machines."""
+"""People and their sessions, and the API keys of machines."""
 
-from datetime import datetime
+from datetime import date, datetime
+from enum import StrEnum
 from typing import Literal
 
-from sqlalchemy import CheckConstraint, LargeBinary
-from sqlalchemy.orm import Mapped, mapped_column
+from sqlalchemy import ARRAY, BigInteger, CheckConstraint, ForeignKey, Identity, LargeBinary, Text
+from sqlalchemy.orm import Mapped, mapped_column, relationship
 
-from luckygas.db.base import Base, CreatedAt, Instant
+from luckygas.db.base import Base, CreatedAt, Id, Instant
+
+
+class Person(Base):
+    """Somebody who logs in. People are disabled, never removed: what they did keeps their name."""
+
+    __tablename__ = "people"
+    __table_args__ = (
+        CheckConstraint("role IN ('admin', 'dispatcher', 'driver')", "role"),
+        CheckConstraint("login ~ '^[a-z0-9][a-z0-9._-]{1,39}$'", "login"),
+    )
+
+    id: Mapped[Id]
+    login: Mapped[str] = mapped_column(unique=True)
+    name: Mapped[str]
+    role: Mapped[str]
+    password_hash: Mapped[str]
+    must_change_password: Mapped[bool]
+    totp_secret: Mapped[str | None]
+    totp_confirmed_at: Mapped[Instant | None]
+    totp_last_step: Mapped[int | None] = mapped_column(BigInteger)
+    disabled_at: Mapped[Instant | None]
+    created_at: Mapped[CreatedAt]
+
+    @property
+    def has_totp(self) -> bool:
+        """Whether a code is asked for besides the password."""
+        return self.totp_confirmed_at is not None
+
+
+class WebSession(Base):
+    """One browser in which somebody is logged in; `id` is a digest of the token that only the browser has."""
+
+    __tablename__ = "sessions"
+
+    id: Mapped[bytes] = mapped_column(LargeBinary, primary_key=True)
+    person_id: Mapped[int] = mapped_column(ForeignKey("people.id"), index=True)
+    agent: Mapped[str | None]
+    address: Mapped[str | None]
+    created_at: Mapped[CreatedAt]
+    seen_at: Mapped[Instant]
+    expires_at: Mapped[Instant] = mapped_column(index=True)
+    person: Mapped[Person] = relationship(lazy="joined", innerjoin=True)
+
+
+class LoginAttempts(Base):
+    """How often in a row somebody failed to log in under a name, whether or not anybody has that name."""
+
+    __tablename__ = "login_attempts"
+
+    login: Mapped[str] = mapped_column(primary_key=True)
+    failures: Mapped[int]
+    locked_until: Mapped[Instant | None]
+    failed_at: Mapped[Instant] = mapped_column(index=True)
+
+
+class Tier(StrEnum):
+    """How much a key may ask for."""
+
+    BASIC = "basic"
+    STANDARD = "standard"
+    PREMIUM = "premium"
+    ENTERPRISE = "enterprise"
 
 
 class ApiKey(Base):
     """A key as we know it: enough to recognise its secret, not enough to repeat it."""
 
     __tablename__ = "api_keys"
-    __table_args__ = (CheckConstraint("role IN ('admin', 'dispatcher', 'driver', 'customer', 'service')", "role"),)
+    __table_args__ = (
+        CheckConstraint("role IN ('admin', 'dispatcher', 'driver', 'customer', 'service')", "role"),
+        CheckConstraint("tier IN ('basic', 'standard', 'premium', 'enterprise')", "tier"),
+    )
 
     id: Mapped[str] = mapped_column(primary_key=True)
+    number: Mapped[int] = mapped_column(BigInteger, Identity(always=True), unique=True)
     name: Mapped[str]
     role: Mapped[str]
+    tier: Mapped[str] = mapped_column(server_default=Tier.BASIC)
+    scopes: Mapped[list[str] | None] = mapped_column(ARRAY(Text))
+    owner_id: Mapped[int | None] = mapped_column(ForeignKey("people.id"))
+    replaces: Mapped[str | None] = mapped_column(ForeignKey("api_keys.id"), unique=True)
     secret_mac: Mapped[bytes] = mapped_column(LargeBinary)
     created_at: Mapped[CreatedAt]
     expires_at: Mapped[Instant]
@@ -29,3 +100,13 @@ class ApiKey(Base):
         if self.revoked_at is not None:
             return "revoked"
         return "usable" if now < self.expires_at else "expired"
+
+
+class KeyUse(Base):
+    """How many requests a key made on one day of the company's calendar."""
+
+    __tablename__ = "api_key_uses"
+
+    key_id: Mapped[str] = mapped_column(ForeignKey("api_keys.id"), primary_key=True)
+    day: Mapped[date] = mapped_column(primary_key=True)
+    requests: Mapped[int] = mapped_column(BigInteger)

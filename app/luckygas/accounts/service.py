@@ -1,33 +1,65 @@
-"""Giving out, recognising and taking back API keys."""
+"""Giving out, recognising, replacing and taking back API keys."""
 
 import hmac
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
-from typing import Final
+from typing import Any, Final
 
-from sqlalchemy import or_, select, update
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from luckygas.access import Principal, Role
+from luckygas.access import GRANTS, Permission, Principal, Role
 from luckygas.accounts.keys import Key
-from luckygas.accounts.models import ApiKey
-from luckygas.errors import NotFound, Unauthenticated
+from luckygas.accounts.models import ApiKey, Tier
+from luckygas.errors import FieldError, Forbidden, Invalid, NotFound, Problem, Unauthenticated
 
-_USE_RESOLUTION: Final = timedelta(minutes=5)
+LIFETIME_DAYS: Final = 90
+OVERLAP: Final = timedelta(days=7)
+
 _CHALLENGE: Final = {"WWW-Authenticate": 'Bearer realm="luckygas", error="invalid_token"'}
 _NOBODYS_MAC: Final = bytes(32)
 
 
-def create_key(session: Session, *, pepper: str, name: str, role: Role, expires_at: datetime) -> Key:
-    """Store a new key of `role` and return it whole, for the only time."""
-    key = Key.generate()
-    session.add(ApiKey(id=key.id, name=name, role=role, secret_mac=key.mac(pepper=pepper), expires_at=expires_at))
-    session.flush()
-    return key
+class KeyState(Problem):
+    """The key is over, or has a successor already."""
+
+    status, code, title = 409, "key_state", "The key is not in the state for that"
 
 
-def authenticate(session: Session, *, pepper: str, presented: str, now: datetime) -> Principal:
-    """Return the holder of the key that `presented` spells, or raise `Unauthenticated`.
+def create_key(  # noqa: PLR0913 - all by name, and most may be left out
+    session: Session,
+    *,
+    pepper: str,
+    name: str,
+    role: Role,
+    expires_at: datetime,
+    tier: Tier = Tier.BASIC,
+    scopes: Iterable[Permission] | None = None,
+    owner_id: int | None = None,
+) -> Key:
+    """Store a new key and return it whole, for the only time. `scopes` leave less than the role grants."""
+    scopes = None if scopes is None else sorted(set(scopes))
+    if beyond := set(scopes or ()) - GRANTS[role]:
+        raise Invalid.because(FieldError("scopes", f"the role {role} has no {', '.join(sorted(beyond))}: leave it out"))
+    return _issue(
+        session, pepper=pepper, name=name, role=role, tier=tier, scopes=scopes, owner_id=owner_id, expires_at=expires_at
+    )
+
+
+def rotate_key(session: Session, *, pepper: str, key_id: str, now: datetime, expires_at: datetime) -> Key:
+    """Return a new key that may do the same; the old one ends after a while in which both are good."""
+    old = get_key(session, key_id=key_id, lock=True)
+    if old.state(now=now) != "usable":
+        raise KeyState(f"the key {key_id} is {old.state(now=now)}: create a new one")
+    if (successor := session.scalar(select(ApiKey.id).where(ApiKey.replaces == key_id))) is not None:
+        raise KeyState(f"the key {key_id} was replaced by {successor}: use or rotate that one")
+    old.expires_at = min(old.expires_at, now + OVERLAP)
+    same = {column: getattr(old, column) for column in ("name", "role", "tier", "scopes", "owner_id")}
+    return _issue(session, pepper=pepper, replaces=old.id, expires_at=expires_at, **same)
+
+
+def authenticate(session: Session, *, pepper: str, presented: str, now: datetime) -> ApiKey:
+    """Return the key that `presented` spells, or raise `Unauthenticated`.
 
     Whether the id or the secret was wrong cannot be told from the answer. That a key has expired or was revoked is
     told only to who has its secret.
@@ -44,8 +76,20 @@ def authenticate(session: Session, *, pepper: str, presented: str, now: datetime
         raise Unauthenticated(
             f"the API key {row.id} is {state} since {ended:%Y-%m-%d}: ask for a new one", headers=_CHALLENGE
         )
-    _note_use(session, row=row, now=now)
-    return Principal(id=f"key:{row.id}", role=Role(row.role))
+    return row
+
+
+def principal_of(row: ApiKey) -> Principal:
+    """Return what the holder of a key is to the rest of the service."""
+    scopes = None if row.scopes is None else frozenset(row.scopes)
+    return Principal(f"key:{row.id}", Role(row.role), scopes=scopes)
+
+
+def forbid_more_than(grantor: Principal, *, role: Role, scopes: Iterable[str] | None) -> None:
+    """Raise `Forbidden` if a key of this role and scopes could do what its giver cannot."""
+    granted = Principal("", role, scopes=None if scopes is None else frozenset(scopes)).permissions()
+    if beyond := granted - grantor.permissions():
+        raise Forbidden(f"you cannot give what you do not have: {', '.join(sorted(beyond))}")
 
 
 def has_usable_key(session: Session, *, name: str, now: datetime) -> bool:
@@ -54,35 +98,39 @@ def has_usable_key(session: Session, *, name: str, now: datetime) -> bool:
     return any(key.state(now=now) == "usable" for key in keys)
 
 
-def list_keys(session: Session) -> Sequence[ApiKey]:
-    """Return all keys that were ever given out, the oldest first."""
-    return session.scalars(select(ApiKey).order_by(ApiKey.created_at, ApiKey.id)).all()
+def list_keys(session: Session, *, prefix: str = "") -> Sequence[ApiKey]:
+    """Return all keys that were ever given out and whose ids begin with `prefix`, the oldest first."""
+    keys = select(ApiKey).where(ApiKey.id.startswith(prefix, autoescape=True))
+    return session.scalars(keys.order_by(ApiKey.number)).all()
+
+
+def find_keys(
+    session: Session, *, prefix: str, owner_id: int | None, before_number: int, count: int
+) -> Sequence[ApiKey]:
+    """Return at most `count` keys with smaller numbers than `before_number`, newest first, of one owner or all."""
+    keys = select(ApiKey).where(ApiKey.number < before_number, ApiKey.id.startswith(prefix, autoescape=True))
+    if owner_id is not None:
+        keys = keys.where(ApiKey.owner_id == owner_id)
+    return session.scalars(keys.order_by(ApiKey.number.desc()).limit(count)).all()
+
+
+def get_key(session: Session, *, key_id: str, lock: bool = False) -> ApiKey:
+    """Return one key, for a change with `lock`, or raise `NotFound`."""
+    row = session.get(ApiKey, key_id, with_for_update=lock or None)
+    if row is None:
+        raise NotFound(f"there is no key {key_id}: take its id from `luckygas-app key list`")
+    return row
 
 
 def revoke_key(session: Session, *, key_id: str, now: datetime) -> ApiKey:
     """Make a key useless from now on; one that already is stays as it was. Raises `NotFound`."""
-    row = session.get(ApiKey, key_id, with_for_update=True)
-    if row is None:
-        raise NotFound(f"there is no key {key_id}: take its id from `luckygas-app key list`")
+    row = get_key(session, key_id=key_id, lock=True)
     row.revoked_at = row.revoked_at or now
     return row
 
 
-def _note_use(session: Session, *, row: ApiKey, now: datetime) -> None:
-    """Keep when the key was last used, to a few minutes.
-
-    Nobody waits for it: while one request notes it, those of the same key beside it go on. If the request fails, its
-    note is rolled back with it.
-    """
-    before = now - _USE_RESOLUTION
-    if row.last_used_at is not None and row.last_used_at >= before:
-        return
-    due = (
-        select(ApiKey.id)
-        .where(ApiKey.id == row.id, or_(ApiKey.last_used_at.is_(None), ApiKey.last_used_at < before))
-        .with_for_update(skip_locked=True)
-    )
-    session.execute(
-        update(ApiKey).where(ApiKey.id == due.scalar_subquery()).values(last_used_at=now),
-        execution_options={"synchronize_session": False},
-    )
+def _issue(session: Session, *, pepper: str, **columns: Any) -> Key:
+    key = Key.generate()
+    session.add(ApiKey(id=key.id, secret_mac=key.mac(pepper=pepper), **columns))
+    session.flush()
+    return key

@@ -16,6 +16,7 @@ from luckygas.customers.schemas import (
     DepositPage,
 )
 from luckygas.db.session import current_session
+from luckygas.errors import CONFLICTS
 from luckygas.web.addresses import API
 from luckygas.web.auth import current_principal
 from luckygas.web.blueprint import Blueprint
@@ -42,7 +43,7 @@ def read(customer_id: int) -> Customer:
     return service.get(current_session(), customer_id=customer_id)
 
 
-@blueprint.put("/<id:customer_id>", auth=Permission.CUSTOMERS_WRITE, conflicts=True)
+@blueprint.put("/<id:customer_id>", auth=Permission.CUSTOMERS_WRITE, problems=CONFLICTS)
 @blueprint.input(CustomerChange, arg_name="customer")
 @blueprint.output(CustomerOut)
 def change(customer_id: int, customer: CustomerChange) -> Customer:
@@ -61,7 +62,7 @@ def find(query: CustomerQuery) -> dict:
     )
 
 
-@blueprint.post("/<id:customer_id>/deposits", auth=Permission.CUSTOMERS_WRITE, conflicts=True)
+@blueprint.post("/<id:customer_id>/deposits", auth=Permission.CUSTOMERS_WRITE, problems=CONFLICTS)
 @blueprint.input(DepositIn, arg_name="deposit")
 @idempotent
 @blueprint.output(DepositOut, status_code=201)

@@ -1,9 +1,10 @@
 """One session and one transaction for each request. Services use the session, only `transaction` ends it."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from flask import g
+from sqlalchemy import event
 from sqlalchemy.orm import Session, sessionmaker
 
 
@@ -25,3 +26,8 @@ def transaction(sessions: sessionmaker[Session]) -> Iterator[None]:
     finally:
         if "session" in g:
             g.pop("session").close()
+
+
+def after_commit(session: Session, act: Callable[[], object]) -> None:
+    """Do something outside of the database as soon as what `session` wrote is certain, and not at all otherwise."""
+    event.listen(session, "after_commit", lambda _: act(), once=True)

@@ -7,6 +7,7 @@ from luckygas.db.session import current_session
 from luckygas.drivers import service
 from luckygas.drivers.models import Driver
 from luckygas.drivers.schemas import DriverChange, DriverIn, DriverOut, DriverPage
+from luckygas.errors import CONFLICTS
 from luckygas.web.addresses import API
 from luckygas.web.blueprint import Blueprint
 from luckygas.web.idempotency import idempotent
@@ -32,7 +33,7 @@ def read(driver_id: int) -> Driver:
     return service.get(current_session(), driver_id=driver_id)
 
 
-@blueprint.put("/<id:driver_id>", auth=Permission.DRIVERS_WRITE, conflicts=True)
+@blueprint.put("/<id:driver_id>", auth=Permission.DRIVERS_WRITE, problems=CONFLICTS)
 @blueprint.input(DriverChange, arg_name="driver")
 @blueprint.output(DriverOut)
 def change(driver_id: int, driver: DriverChange) -> Driver:

@@ -4,6 +4,7 @@ from flask import url_for
 
 from luckygas.access import Permission
 from luckygas.db.session import current_session
+from luckygas.errors import CONFLICTS
 from luckygas.orders import prices, service
 from luckygas.orders.models import Order, Price
 from luckygas.orders.schemas import (
@@ -58,7 +59,7 @@ def find(query: OrderQuery) -> dict:
     )
 
 
-@blueprint.put("/<id:order_id>", auth=Permission.ORDERS_WRITE, conflicts=True)
+@blueprint.put("/<id:order_id>", auth=Permission.ORDERS_WRITE, problems=CONFLICTS)
 @blueprint.input(OrderChange, arg_name="order")
 @blueprint.output(OrderOut)
 def change(order_id: int, order: OrderChange) -> Order:
@@ -67,7 +68,7 @@ def change(order_id: int, order: OrderChange) -> Order:
     return service.change(current_session(), order_id=order_id, order=order, by=by, today=today)
 
 
-@blueprint.post("/<id:order_id>/cancel", auth=Permission.ORDERS_WRITE, conflicts=True)
+@blueprint.post("/<id:order_id>/cancel", auth=Permission.ORDERS_WRITE, problems=CONFLICTS)
 @blueprint.input(CancelIn, arg_name="body")
 @idempotent
 @blueprint.output(OrderOut)

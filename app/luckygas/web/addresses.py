@@ -1,6 +1,6 @@
 """Where things are."""
 
-from typing import Final
+from typing import ClassVar, Final
 
 from werkzeug.routing import BaseConverter, ValidationError
 
@@ -15,9 +15,17 @@ class IdConverter(BaseConverter):
     """A row's id in a path; what the database could not hold is not found instead of an error."""
 
     regex = "[0-9]{1,19}"
+    schema: ClassVar = {"type": "integer", "minimum": 1, "maximum": LARGEST_ID}
 
     def to_python(self, value: str) -> int:
         """Return the id, or make the route not match."""
         if int(value) > LARGEST_ID:
             raise ValidationError
         return int(value)
+
+
+class ShortIdConverter(BaseConverter):
+    """An id that people read to each other: eight small letters and digits."""
+
+    regex = "[0-9a-z]{8}"
+    schema: ClassVar = {"type": "string", "pattern": "^[0-9a-z]{8}$"}

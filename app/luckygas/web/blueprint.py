@@ -1,22 +1,21 @@
 """The only way to make a route: it cannot be made without saying who may use it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial, wraps
-from typing import Any, Final, override
+from typing import Any, override
 
 from apiflask import APIBlueprint
-from flask import current_app, request
+from flask import current_app, g, request
 
-from luckygas.access import PUBLIC, Access
+from luckygas.access import Access
 from luckygas.db.session import transaction
+from luckygas.errors import Problem
 from luckygas.resources import resources
 from luckygas.web import validation
-from luckygas.web.auth import authorise, current_principal
+from luckygas.web.auth import READING, authorise, current_principal
 from luckygas.web.reads import Reads
 
 type View = Callable[..., Any]
-
-_READING: Final = {"GET", "HEAD", "OPTIONS"}
 
 # Here, since every route comes by before it is decorated.
 validation.register()
@@ -27,21 +26,28 @@ class Blueprint(APIBlueprint):
 
     @override
     def route(
-        self, rule: str, *, auth: Access, standby: bool = False, conflicts: bool = False, **options: Any
+        self,
+        rule: str,
+        *,
+        auth: Access,
+        standby: bool = False,
+        problems: Sequence[type[Problem]] = (),
+        **options: Any,
     ) -> Callable[[View], View]:
         """Register a view that `auth`, a permission or `PUBLIC`, guards.
 
         `standby` is for lists and reports: a view that writes nothing, needs a permission, and may show what was true
-        a moment ago, though never less than what its caller wrote. `conflicts` says that it may answer 409.
+        a moment ago, though never less than what its caller wrote. `problems` are the kinds that the view itself
+        raises, for the OpenAPI document.
         """
         register = super().route(rule, **options)
 
-        def decorate(view: View) -> View:
+        def registered(view: View) -> View:
             view = guarded(view, auth, standby=standby)
-            view.conflicts = conflicts
+            view.problems = problems
             return register(view)
 
-        return decorate
+        return registered
 
 
 def guarded(view: View, access: Access, *, standby: bool = False) -> View:
@@ -52,12 +58,12 @@ def guarded(view: View, access: Access, *, standby: bool = False) -> View:
         reads, sessions = Reads.of(current_app), resources().sessions
         if standby:
             with transaction(sessions):
-                authorise(access)
+                authorise(access, fresh=False)
             return reads.run(current_principal().id, partial(view, *args, **kwargs))
         with transaction(sessions):
             authorise(access)
             answer = view(*args, **kwargs)
-        if access != PUBLIC and request.method not in _READING:
+        if "principal" in g and request.method not in READING:
             reads.note_write(current_principal().id)
         return answer
 
@@ -71,11 +77,11 @@ def access_of(view: View) -> Access | None:
     return getattr(view, "access", None)
 
 
+def problems_of(view: View) -> Sequence[type[Problem]]:
+    """Return the kinds of problems that a registered view itself raises."""
+    return getattr(view, "problems", ())
+
+
 def may_read_standby(view: View) -> bool:
     """Tell whether a registered view may be answered by a standby."""
     return getattr(view, "standby", False)
-
-
-def conflicts_of(view: View) -> bool:
-    """Tell whether a registered view may find that things are not as its caller thought."""
-    return getattr(view, "conflicts", False)

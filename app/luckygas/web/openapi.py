@@ -7,13 +7,15 @@ from typing import Any, Final
 
 from apiflask import APIFlask
 from flask import current_app
+from werkzeug.routing import Rule
 
-from luckygas.access import PUBLIC
+from luckygas.access import PUBLIC, SIGNED_IN
 from luckygas.config import Settings
 from luckygas.errors import Problem
 from luckygas.version import __version__
-from luckygas.web.addresses import API, DOCUMENTATION, LARGEST_ID
-from luckygas.web.blueprint import View, access_of, conflicts_of
+from luckygas.web import cookies
+from luckygas.web.addresses import API, DOCUMENTATION
+from luckygas.web.blueprint import access_of, problems_of
 from luckygas.web.idempotency import HEADER, REPLAYED, is_idempotent
 from luckygas.web.problems import MEDIA_TYPE, ProblemOut
 
@@ -29,6 +31,12 @@ something honours `Idempotency-Key`. Every failure has the form of `ProblemOut`.
 _SECURITY: Final = {
     "bearer": {"type": "http", "scheme": "bearer", "description": "Authorization: Bearer lg_live_..."},
     "header": {"type": "apiKey", "in": "header", "name": "X-API-Key"},
+    "session": {
+        "type": "apiKey",
+        "in": "cookie",
+        "name": cookies.NAME,
+        "description": f"What logging in gives; changes need {cookies.CSRF_HEADER}, too",
+    },
 }
 _IDEMPOTENCY_KEY: Final = {
     "name": HEADER,
@@ -67,8 +75,8 @@ def new_app(settings: Settings) -> APIFlask:
 def _complete(document: Document) -> Document:
     """Add to each operation what follows from how its route was made."""
     document = _with_flat_schema_names(document)
-    for operation, view in _operations(document):
-        _complete_operation(operation, view)
+    for operation, rule in _operations(document):
+        _complete_operation(operation, rule)
     components = document["components"]
     schema = ProblemOut.model_json_schema(ref_template=_REF.format("schemas", "{model}"))
     components["schemas"] |= schema.pop("$defs") | {"ProblemOut": schema}
@@ -76,19 +84,19 @@ def _complete(document: Document) -> Document:
     return document
 
 
-def _operations(document: Document) -> Iterator[tuple[Document, View]]:
+def _operations(document: Document) -> Iterator[tuple[Document, Rule]]:
     for rule in current_app.url_map.iter_rules():
         path = re.sub(r"<(?:[^<>:]+:)?([^<>]+)>", r"{\1}", rule.rule)
         for method, operation in document["paths"].get(path, {}).items():
             if method.upper() in rule.methods:
-                yield operation, current_app.view_functions[rule.endpoint]
+                yield operation, rule
 
 
-def _complete_operation(operation: Document, view: View) -> None:
-    parameters = operation["parameters"]
+def _complete_operation(operation: Document, rule: Rule) -> None:
+    view, parameters = current_app.view_functions[rule.endpoint], operation["parameters"]
     path_ids = [parameter for parameter in parameters if parameter["in"] == "path"]
     for parameter in path_ids:
-        parameter["schema"] = {"type": "integer", "minimum": 1, "maximum": LARGEST_ID}
+        parameter["schema"] = dict(rule._converters[parameter["name"]].schema)  # noqa: SLF001 - it has no other name
     statuses = {404} if path_ids else set()
     for parameter in parameters:
         if parameter["in"] == "query":
@@ -98,14 +106,15 @@ def _complete_operation(operation: Document, view: View) -> None:
         operation["requestBody"]["required"] = True
         statuses |= {400, 413, 415, 422}
     if (access := access_of(view)) != PUBLIC:
-        operation["security"] = [{name: []} for name in _SECURITY]
+        names = ["session"] if access == SIGNED_IN else _SECURITY
+        operation["security"] = [{name: []} for name in names]
         operation["x-permission"] = access
         statuses |= {401, 403, 503}
+    statuses |= {kind.status for kind in problems_of(view)}
     if is_idempotent(view):
         parameters.append(_IDEMPOTENCY_KEY)
         success = next(status for status in operation["responses"] if status.startswith("2"))
         operation["responses"][success]["headers"] = {REPLAYED: _REPLAYED}
-    if is_idempotent(view) or conflicts_of(view):
         statuses |= {409}
     for status in sorted(statuses):
         operation["responses"][str(status)] = {"$ref": _REF.format("responses", f"Problem{status}")}

@@ -9,7 +9,7 @@ import binascii
 import hashlib
 import struct
 from collections.abc import Callable, Sequence
-from typing import Annotated, Any, Final, Protocol
+from typing import Annotated, Any, Final
 
 from pydantic import Field
 
@@ -20,10 +20,6 @@ from luckygas.web.fields import PLAIN_DIGITS, Query
 NextCursor = Annotated[str | None, Field(description="Pass it as `cursor` for the next page; null on the last")]
 
 _LAYOUT: Final = struct.Struct(">Q4s")
-
-
-class _Row(Protocol):
-    id: Any
 
 
 class PageQuery(Query):
@@ -38,16 +34,16 @@ class PageQuery(Query):
         return hashlib.sha256(f"{type(self).__name__}{filters}".encode()).digest()[:4]
 
 
-def page_of[Row: _Row](query: PageQuery, fetch: Callable[[int, int], Sequence[Row]]) -> dict[str, Any]:
+def page_of[Row](query: PageQuery, fetch: Callable[[int, int], Sequence[Row]], *, key: str = "id") -> dict[str, Any]:
     """Return one page as `items` and `next_cursor`, which is None on the last.
 
-    `fetch(before_id, count)` returns at most `count` rows with a smaller id, largest first.
+    `fetch(before_id, count)` returns at most `count` rows with a smaller `key`, largest first.
     """
     before = LARGEST_ID if query.cursor is None else decode(query.cursor, query.scope())
     rows = fetch(before, query.limit + 1)
     items = rows[: query.limit]
     more = len(rows) > len(items)
-    return {"items": items, "next_cursor": encode(items[-1].id, query.scope()) if more else None}
+    return {"items": items, "next_cursor": encode(getattr(items[-1], key), query.scope()) if more else None}
 
 
 def encode(last_id: int, scope: bytes) -> str:

@@ -10,7 +10,6 @@ import time
 from collections.abc import Callable
 from typing import Final
 
-import redis
 from flask import Flask
 
 from luckygas.db.engine import StandbyBehind, is_unavailable
@@ -19,8 +18,7 @@ from luckygas.resources import Resources
 
 PRIMARY_AFTER_WRITE_SECONDS: Final = 2
 STANDBY_REST_SECONDS: Final = 5
-REDIS_REST_SECONDS: Final = 2
-"""How long something that failed is left alone: nobody else should wait for its time-out."""
+"""How long the standbys are left alone after a failure: nobody else should wait for its time-out."""
 
 _KEY: Final = "lg:wrote:{}"
 _MANY: Final = 1000
@@ -36,7 +34,6 @@ class Reads:
         self._resources = resources
         self._wrote_until: dict[str, float] = {}
         self._standby_rests_until = 0.0
-        self._redis_rests_until = 0.0
 
     @classmethod
     def of(cls, app: Flask) -> "Reads":
@@ -49,14 +46,13 @@ class Reads:
         if len(self._wrote_until) > _MANY:
             self._wrote_until = {name: until for name, until in self._wrote_until.items() if until > now}
         self._wrote_until[principal] = now + PRIMARY_AFTER_WRITE_SECONDS
-        try:
-            self._resources.redis.set(_KEY.format(principal), 1, ex=PRIMARY_AFTER_WRITE_SECONDS)
-        except redis.RedisError as error:
-            self._leave_redis_alone(error)
+        self._resources.volatile.ask(
+            lambda redis: redis.set(_KEY.format(principal), 1, ex=PRIMARY_AFTER_WRITE_SECONDS), otherwise=None
+        )
 
     def run[T](self, principal: str, read: Callable[[], T]) -> T:
         """Return what `read` returns, in a transaction of its own, from a standby where that will do."""
-        if not self._standby_rests() and not self._wrote_lately(principal):
+        if not self._wrote_lately(principal) and not self._standby_rests():
             try:
                 with transaction(self._resources.read_sessions):
                     answer = read()
@@ -82,18 +78,9 @@ class Reads:
         return False
 
     def _wrote_lately(self, principal: str) -> bool:
-        now = time.monotonic()
-        if self._wrote_until.get(principal, 0) > now or self._redis_rests_until > now:
-            return True
-        try:
-            return self._resources.redis.exists(_KEY.format(principal)) > 0
-        except redis.RedisError as error:
-            self._leave_redis_alone(error)
-            return True
-
-    def _leave_redis_alone(self, error: redis.RedisError) -> None:
-        self._redis_rests_until = time.monotonic() + REDIS_REST_SECONDS
-        logger.warning("redis cannot say who wrote: reads go to the primary", extra={"reason": str(error)})
+        return self._wrote_until.get(principal, 0) > time.monotonic() or self._resources.volatile.ask(
+            lambda redis: redis.exists(_KEY.format(principal)) > 0, otherwise=True
+        )
 
 
 def register(app: Flask) -> None:

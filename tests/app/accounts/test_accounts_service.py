@@ -1,14 +1,16 @@
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from sqlalchemy.orm import Session
 
 from factories import PEPPER, make_key
-from luckygas.access import Role
+from luckygas.access import Permission, Principal, Role
 from luckygas.accounts import service
 from luckygas.accounts.keys import Key
-from luckygas.accounts.models import ApiKey
-from luckygas.errors import NotFound, Unauthenticated
+from luckygas.accounts.models import ApiKey, Tier
+from luckygas.errors import Forbidden, Invalid, NotFound, Unauthenticated
 
 NOW = datetime.now(UTC)
 
@@ -21,7 +23,8 @@ def refusal(session: Session, presented: str) -> Unauthenticated:
 
 def test_a_key_is_recognised_with_its_role(session: Session) -> None:
     key = make_key(session, role=Role.DRIVER)
-    principal = service.authenticate(session, pepper=PEPPER, presented=key.reveal(), now=NOW)
+    row = service.authenticate(session, pepper=PEPPER, presented=key.reveal(), now=NOW)
+    principal = service.principal_of(row)
     assert (principal.id, principal.role) == (f"key:{key.id}", Role.DRIVER)
 
 
@@ -73,17 +76,6 @@ def test_a_key_made_with_another_pepper_is_not_recognised(session: Session) -> N
         service.authenticate(session, pepper="another pepper", presented=key.reveal(), now=NOW)
 
 
-def test_the_last_use_is_kept_to_five_minutes(session: Session) -> None:
-    key = make_key(session)
-    kept = []
-    for minutes in (0, 4, 6):
-        now = NOW + timedelta(minutes=minutes)
-        service.authenticate(session, pepper=PEPPER, presented=key.reveal(), now=now)
-        session.expire_all()
-        kept.append(session.get_one(ApiKey, key.id).last_used_at)
-    assert kept == [NOW, NOW, NOW + timedelta(minutes=6)]
-
-
 def test_only_a_usable_key_counts_as_one(session: Session) -> None:
     make_key(session, name="expired", days=-1)
     service.revoke_key(session, key_id=make_key(session, name="revoked").id, now=NOW)
@@ -102,3 +94,77 @@ def test_revoking_twice_keeps_the_first_moment(session: Session) -> None:
 def test_revoking_nothing_says_where_ids_are_found(session: Session) -> None:
     with pytest.raises(NotFound, match="luckygas-app key list"):
         service.revoke_key(session, key_id="00000000", now=NOW)
+
+
+# --- scopes and rotation ---
+
+
+def test_scopes_leave_less_than_the_role_grants(session: Session) -> None:
+    key = create(session, role=Role.SERVICE, scopes=[Permission.ORDERS_READ])
+    principal = service.principal_of(session.get_one(ApiKey, key.id))
+    assert principal.may(Permission.ORDERS_READ)
+    assert not principal.may(Permission.ORDERS_WRITE)
+
+
+def test_scopes_never_leave_more_than_the_role_grants(session: Session) -> None:
+    with pytest.raises(Invalid) as caught:
+        create(session, role=Role.DRIVER, scopes=[Permission.ORDERS_WRITE])
+    assert caught.value.errors[0].field == "scopes"
+
+
+@given(role=st.sampled_from(Role), scopes=st.none() | st.frozensets(st.sampled_from(Permission)))
+def test_nobody_gives_more_than_they_have(role: Role, scopes: frozenset[Permission] | None) -> None:
+    for giver in (
+        Principal("g", each, scopes=limits) for each in Role for limits in (None, frozenset({"orders:read"}))
+    ):
+        given_away = {permission for permission in Permission if Principal("k", role, scopes=scopes).may(permission)}
+        may = given_away <= {permission for permission in Permission if giver.may(permission)}
+        try:
+            service.forbid_more_than(giver, role=role, scopes=scopes)
+        except Forbidden:
+            assert not may
+        else:
+            assert may
+
+
+def test_a_successor_may_do_the_same_and_both_are_good_for_a_week(session: Session) -> None:
+    old = create(session, role=Role.SERVICE, tier=Tier.PREMIUM, scopes=[Permission.ORDERS_READ])
+    new = rotate(session, old)
+    rows = [session.get_one(ApiKey, key.id) for key in (old, new)]
+    assert rows[1].replaces == old.id
+    assert len({(row.name, row.role, row.tier, tuple(row.scopes), row.owner_id) for row in rows}) == 1
+    assert {row.state(now=NOW + timedelta(days=7) - timedelta(seconds=1)) for row in rows} == {"usable"}
+    assert [row.state(now=NOW + timedelta(days=7)) for row in rows] == ["expired", "usable"]
+
+
+def test_a_rotation_never_prolongs_the_old_key(session: Session) -> None:
+    old = make_key(session, days=3)
+    ends = session.get_one(ApiKey, old.id).expires_at
+    rotate(session, old)
+    assert session.get_one(ApiKey, old.id).expires_at == ends
+
+
+def test_a_key_has_one_successor_and_what_is_over_has_none(session: Session) -> None:
+    old = make_key(session)
+    new = rotate(session, old)
+    with pytest.raises(service.KeyState, match=f"was replaced by {new.id}"):
+        rotate(session, old)
+    service.revoke_key(session, key_id=new.id, now=NOW)
+    with pytest.raises(service.KeyState, match="is revoked"):
+        rotate(session, new)
+
+
+def test_keys_are_found_by_how_they_begin(session: Session) -> None:
+    keys = [make_key(session) for _ in range(5)]
+    found = service.find_keys(session, prefix=keys[2].id[:6], owner_id=None, before_number=2**62, count=10)
+    assert [row.id for row in found] == [keys[2].id]
+    assert not service.find_keys(session, prefix="%", owner_id=None, before_number=2**62, count=10)
+
+
+def create(session: Session, **changes: object) -> Key:
+    terms = {"name": "tests", "role": Role.ADMIN, "expires_at": NOW + timedelta(days=90)} | changes
+    return service.create_key(session, pepper=PEPPER, **terms)
+
+
+def rotate(session: Session, key: Key) -> Key:
+    return service.rotate_key(session, pepper=PEPPER, key_id=key.id, now=NOW, expires_at=NOW + timedelta(days=90))

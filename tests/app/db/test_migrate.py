@@ -18,6 +18,10 @@ from luckygas.models import Base
 RIGHTS = {
     "alembic_version": {"SELECT"},
     "api_keys": {"SELECT", "INSERT", "UPDATE"},
+    "api_key_uses": {"SELECT", "INSERT", "UPDATE"},
+    "people": {"SELECT", "INSERT", "UPDATE"},
+    "sessions": {"SELECT", "INSERT", "UPDATE", "DELETE"},
+    "login_attempts": {"SELECT", "INSERT", "UPDATE", "DELETE"},
     "customers": {"SELECT", "INSERT", "UPDATE"},
     "customer_addresses": {"SELECT", "INSERT", "UPDATE", "DELETE"},
     "customer_usual_cylinders": {"SELECT", "INSERT", "UPDATE", "DELETE"},

@@ -1,15 +1,12 @@
-import re
 from collections.abc import Callable
 
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
-from sqlalchemy import Connection, event
 from sqlalchemy.orm import Session
 
 from factories import make_key
 from luckygas.access import Role
-from luckygas.resources import Resources
 
 PATH = "/api/v1/orders"
 
@@ -55,20 +52,6 @@ def test_a_key_that_lacks_the_permission_is_told_which(client_as: Callable[[Role
         'Bearer realm="luckygas", error="insufficient_scope", scope="orders:write"'
     )
     assert "the role driver, which lacks orders:write" in response.json["detail"]
-
-
-def test_a_busy_key_costs_no_write(app: Flask, session: Session) -> None:
-    headers = {"X-API-Key": make_key(session).reveal()}
-    written = []
-
-    def note(_connection: Connection, _cursor: object, statement: str, *_: object) -> None:
-        written.extend(re.findall(r"^(INSERT|UPDATE|DELETE)", statement))
-
-    event.listen(Resources.of(app).engine, "before_cursor_execute", note)
-    for _ in range(3):
-        app.test_client().get(PATH, headers=headers)
-    event.remove(Resources.of(app).engine, "before_cursor_execute", note)
-    assert written == ["UPDATE"], "only the first use within some minutes is noted"
 
 
 def test_other_schemes_do_not_fall_back_to_the_other_header(app: Flask, session: Session) -> None:

@@ -10,11 +10,12 @@ from hypothesis import given, settings
 from openapi_spec_validator import validate
 from schemathesis.specs.openapi.checks import positive_data_acceptance
 
-from luckygas.access import PUBLIC
+from luckygas.access import PUBLIC, SIGNED_IN
 from luckygas.errors import Problem
 from luckygas.web.blueprint import access_of
 
 Document = dict[str, Any]
+SECURITY = {PUBLIC: None, SIGNED_IN: [{"session": []}]}
 
 
 @pytest.fixture
@@ -45,7 +46,7 @@ def test_what_needs_a_key_says_so(app: Flask, document: Document) -> None:
         path = document["paths"].get(re.sub(r"<\w+:(\w+)>", r"{\1}", rule.rule), {})
         for method in rule.methods & {name.upper() for name in path}:
             operation = path[method.lower()]
-            assert operation.get("security") == (None if access == PUBLIC else [{"bearer": []}, {"header": []}])
+            assert operation.get("security") == SECURITY.get(access, [{"bearer": []}, {"header": []}, {"session": []}])
             assert operation.get("x-permission") == (None if access == PUBLIC else access)
 
 
@@ -53,6 +54,7 @@ def test_what_needs_a_key_says_so(app: Flask, document: Document) -> None:
     ("operation", "statuses"),
     [
         ("GET /api/v1/health", {200, 503}),
+        ("POST /api/v1/session", {200, 400, 401, 413, 415, 422, 429, 503}),
         ("POST /api/v1/orders", {201, 400, 401, 403, 409, 413, 415, 422, 503}),
         ("GET /api/v1/orders", {200, 401, 403, 422, 503}),
         ("GET /api/v1/orders/{order_id}", {200, 401, 403, 404, 503}),

@@ -1,0 +1,129 @@
+from collections.abc import Callable
+from datetime import UTC, date, datetime, timedelta
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+from sqlalchemy import event
+from sqlalchemy.orm import Session
+
+from factories import make_key
+from luckygas.accounts import usage
+from luckygas.accounts.callers import KNOWN_SECONDS, Callers
+from luckygas.accounts.models import ApiKey
+from luckygas.resources import Resources
+
+NOW = datetime(2026, 5, 1, 12, tzinfo=UTC)
+TODAY = date(2026, 5, 1)
+
+
+@pytest.fixture
+def counter(app: Flask) -> usage.UseCounter:
+    counter = app.extensions["luckygas.callers"].uses
+    counter.write(Resources.of(app).sessions)
+    return counter
+
+
+def written(session: Session, key_id: str) -> list[tuple[date, int]]:
+    session.expire_all()
+    return [(use.day, use.requests) for use in usage.of_key(session, key_id=key_id, since=date.min)]
+
+
+def test_uses_of_two_processes_add_up_by_day(app: Flask, session: Session) -> None:
+    key_id, sessions = make_key(session).id, Resources.of(app).sessions
+    session.commit()
+    for counter in (usage.UseCounter(), usage.UseCounter()):
+        for days in (0, 0, 1):
+            counter.note(key_id, now=NOW + timedelta(days=days), today=TODAY + timedelta(days=days))
+        counter.write(sessions)
+        counter.write(sessions)
+    assert written(session, key_id) == [(TODAY + timedelta(days=1), 2), (TODAY, 4)]
+    assert session.get_one(ApiKey, key_id).last_used_at == NOW + timedelta(days=1)
+
+
+def test_the_last_use_never_goes_back(app: Flask, session: Session) -> None:
+    key_id = make_key(session).id
+    session.commit()
+    for hours in (2, 1):
+        counter = usage.UseCounter()
+        counter.note(key_id, now=NOW + timedelta(hours=hours), today=TODAY)
+        counter.write(Resources.of(app).sessions)
+    session.expire_all()
+    assert session.get_one(ApiKey, key_id).last_used_at == NOW + timedelta(hours=2)
+
+
+def test_what_cannot_be_written_is_kept(
+    app: Flask, session: Session, app_with: Callable[..., Flask], closed_port: int
+) -> None:
+    key_id = make_key(session).id
+    session.commit()
+    away = app_with(database_url=f"postgresql://luckygas_app@127.0.0.1:{closed_port}/x")
+    counter = usage.UseCounter()
+    counter.note(key_id, now=NOW, today=TODAY)
+    counter.write(Resources.of(away).sessions)
+    counter.note(key_id, now=NOW, today=TODAY)
+    counter.write(Resources.of(app).sessions)
+    assert written(session, key_id) == [(TODAY, 2)]
+
+
+def test_a_request_is_counted_and_costs_no_write(app: Flask, session: Session, counter: usage.UseCounter) -> None:
+    key = make_key(session)
+    session.commit()
+    wrote = []
+
+    def note(_connection: object, _cursor: object, statement: str, *_: object) -> None:
+        wrote.extend([statement] if statement.startswith(("INSERT", "UPDATE", "DELETE")) else [])
+
+    event.listen(Resources.of(app).engine, "before_cursor_execute", note)
+    for path in ("/api/v1/orders", "/api/v1/orders/1", "/api/v1/customers"):
+        app.test_client().get(path, headers={"X-API-Key": key.reveal()})
+    assert wrote == []
+    event.remove(Resources.of(app).engine, "before_cursor_execute", note)
+    counter.write(Resources.of(app).sessions)
+    assert [requests for _, requests in written(session, key.id)] == [3]
+
+
+def test_a_key_that_was_seen_costs_a_list_no_question(committing_app: Flask) -> None:
+    held = Resources.of(committing_app)
+    with held.sessions.begin() as session:
+        key = make_key(session).reveal()
+    client = committing_app.test_client()
+    client.environ_base["HTTP_X_API_KEY"] = key
+    client.get("/api/v1/orders")
+    asked = []
+
+    def note(*_: object) -> None:
+        asked.append(1)
+
+    event.listen(held.engine, "before_cursor_execute", note)
+    assert client.get("/api/v1/orders").status_code == 200
+    event.remove(held.engine, "before_cursor_execute", note)
+    assert asked == []
+
+
+def test_a_revoked_key_changes_nothing_more_and_lists_for_some_seconds(
+    app: Flask, client: FlaskClient, session: Session
+) -> None:
+    key = make_key(session)
+    session.commit()
+    holder = app.test_client()
+    holder.environ_base["HTTP_X_API_KEY"] = key.reveal()
+    assert holder.get("/api/v1/orders").status_code == 200
+    assert client.delete(f"/api/v1/keys/{key.id}").json["state"] == "revoked"
+    assert holder.post("/api/v1/orders", json={}).status_code == 401
+    assert holder.get("/api/v1/orders").status_code == 401, "where it was seen to be revoked, it is for lists as well"
+
+
+def test_what_was_known_is_forgotten_in_time(app: Flask, session: Session, monkeypatch: pytest.MonkeyPatch) -> None:
+    key = make_key(session)
+    session.commit()
+    callers = Callers()
+    with app.app_context():
+        callers.by_key(session, key.reveal(), fresh=False)
+        session.get_one(ApiKey, key.id).expires_at = NOW - timedelta(days=365)
+        session.commit()
+        assert callers.by_key(session, key.reveal(), fresh=False)
+        monkeypatch.setattr("luckygas.accounts.callers.KNOWN_SECONDS", KNOWN_SECONDS)
+        callers._known = {digest: (*known[:3], 0.0) for digest, known in callers._known.items()}  # noqa: SLF001
+        with pytest.raises(Exception, match="expired"):
+            callers.by_key(session, key.reveal(), fresh=False)
