@@ -9,7 +9,7 @@ from redis.retry import Retry
 from redis.sentinel import Sentinel
 
 SCHEME: Final = "redis+sentinel"
-TIMEOUT_SECONDS: Final = 0.5
+TIMEOUT_SECONDS: Final = 0.3
 # All three may be asked, one after the other.
 SENTINEL_TIMEOUT_SECONDS: Final = 0.2
 
