@@ -255,7 +255,7 @@ def test_disk_of_the_primary_full(machine: Machine) -> None:
     print(f"\ndisk full: {load.outage(at, machine.port(small)):.2f} s")
     assert not load.lost()
     machine.run(
-        f"systemctl stop {SUPERVISOR} luckygas-database-reconcile.timer; systemctl stop postgresql@17-{small};"
-        f" umount {data(small)}"
+        f"systemctl stop {SUPERVISOR} luckygas-database-reconcile.timer; systemctl kill -s KILL postgresql@17-{small};"
+        f" systemctl stop postgresql@17-{small}; umount {data(small)}"
     )
     machine.run(f"systemctl start {SUPERVISOR}; luckygas db rejoin {small}", timeout=180, check=False)
