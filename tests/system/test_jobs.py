@@ -18,7 +18,7 @@ SELECT procrastinate_defer_jobs_v1(
     ARRAY[ROW('default', 'jobs.forget', 0, NULL, NULL, '{}', NULL)::procrastinate_job_to_defer_v1])
 """
 AT_IT = (
-    "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'luckygas-web-worker' AND wait_event = 'PgSleep'"
+    "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'luckygas-worker' AND wait_event = 'PgSleep'"
 )
 
 
