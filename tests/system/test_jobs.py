@@ -17,9 +17,7 @@ ENQUEUE = """
 SELECT procrastinate_defer_jobs_v1(
     ARRAY[ROW('default', 'jobs.forget', 0, NULL, NULL, '{}', NULL)::procrastinate_job_to_defer_v1])
 """
-AT_IT = (
-    "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'luckygas-worker' AND wait_event = 'PgSleep'"
-)
+AT_IT = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'luckygas-worker' AND wait_event = 'PgSleep'"
 
 
 def on_primary(machine, statement):

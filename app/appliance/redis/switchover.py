@@ -8,11 +8,12 @@ from appliance.output import RefusedError
 from appliance.redis import cluster as redis
 from appliance.redis.cluster import Cluster, wait
 from appliance.redis.protocol import Connection, ReplyError
-from appliance.redis.settings import HOST, QUORUM, WATCHED
+from appliance.redis.settings import HOST, QUORUM, WATCHED, Server
 from appliance.system import log
 
 PAUSE_MS = 8000
 LEVEL_SECONDS = 2.0
+ELIGIBLE_SECONDS = 15.0
 FAILOVER_SECONDS = 5.0
 LINK_SECONDS = 30.0
 MAX_LAG_BYTES = 1 << 20
@@ -49,6 +50,12 @@ def pick(cluster: Cluster, to: str | None) -> tuple[str, str]:
 def switchover(cluster: Cluster, to: str | None = None) -> tuple[str, str]:
     """Have another instance be the master; returns who was and who is. The caller has the lock."""
     old, new = pick(cluster, to)
+    wait(
+        lambda: is_eligible(cluster, new),
+        ELIGIBLE_SECONDS,
+        f"the sentinels do not take {new} for fit to be the master; nothing was changed, see: luckygas redis status",
+        pause=0.2,
+    )
     with cluster.connect(cluster.instances[old], timeout=2) as former:
         former("CLIENT", "PAUSE", PAUSE_MS, "WRITE")
         try:
@@ -68,10 +75,27 @@ def switchover(cluster: Cluster, to: str | None = None) -> tuple[str, str]:
     return old, new
 
 
+def is_eligible(cluster: Cluster, name: str) -> bool:
+    """Tell whether the sentinel that is going to be asked knows a replica as one that may lead.
+
+    It asks every ten seconds, so that one which was just restarted counts as cut off for that long.
+    """
+    with cluster.connect(spokesman(cluster)) as ask:
+        replicas = [dict(zip(row[::2], row[1::2], strict=True)) for row in ask("SENTINEL", "REPLICAS", WATCHED)]
+    port = str(cluster.instances[name].port)
+    return any(
+        one["port"] == port and one["flags"] == "slave" and one["master-link-status"] == "ok" for one in replicas
+    )
+
+
+def spokesman(cluster: Cluster) -> Server:
+    """Return a sentinel that answers."""
+    return next(cluster.sentinels[name] for name, witness in cluster.witnesses().items() if witness.answers)
+
+
 def fail_over(cluster: Cluster, new: str) -> None:
     """Have a sentinel make `new` the master, and wait until enough of them know it."""
-    sentinel = next(cluster.sentinels[name] for name, witness in cluster.witnesses().items() if witness.answers)
-    with cluster.connect(sentinel) as ask:
+    with cluster.connect(spokesman(cluster)) as ask:
         try:
             ask("SENTINEL", "FAILOVER", WATCHED)
         except ReplyError as problem:
