@@ -72,7 +72,7 @@ def test_a_self_check_finds_a_fault(appliance, role, breaks, repairs):
 
 
 def test_a_healthy_appliance_passes_every_self_check(appliance):
-    # Faults of other tests may have cost the archive a segment (a primary's files were removed); this is what status says then.
+    # Removing a primary's files may have cost the archive a segment; this is what `luckygas backups` says to do then.
     appliance.run("luckygas backup --full")
     play = appliance.playbook("verify.yml")
     assert play.status == 0, play.output
