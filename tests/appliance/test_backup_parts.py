@@ -38,6 +38,23 @@ def view(backups: list[Backup], *, arrived: float | None = 0, missing: list[str]
     return watch.View(backups, archive, missing or [], 0, Record(**told))
 
 
+def test_what_was_lost_before_the_newest_backup_is_no_gap_on_the_way_to_today(monkeypatch):
+    backups = [backup(2), backup(5)]
+    held = {name("00000001", place): "" for place in (2, 4, 5, 7)}
+    monkeypatch.setattr(watch.Archive, "look", lambda: Archive(held, 0, Lineage()))
+    monkeypatch.setattr(pgbackrest, "info", lambda: backups)
+    monkeypatch.setattr(Record, "load", Record)
+    seen = watch.look(None)
+    assert (seen.forgone, seen.missing) == ([name("00000001", 3)], [name("00000001", 6)])
+
+
+def test_what_was_lost_before_the_newest_backup_is_said_and_not_grave():
+    seen = watch.View([backup(1)], Archive({}, 0, Lineage()), [], 0, Record(), ["A"])
+    found = listing.report(seen, 9)
+    assert found.severity == WARNING
+    assert any("WAL of before b1 is lost: A" in problem for problem in found.problems)
+
+
 def test_a_full_backup_is_due_once_a_week():
     assert taking.kind_due([], 0) == FULL
     assert taking.kind_due([backup(1, ended=0)], 6 * DAY) == DIFFERENTIAL

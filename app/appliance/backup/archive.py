@@ -48,7 +48,7 @@ class Archive:
         if histories:
             newest = max(histories)
             lineage = Lineage.read(newest, pgbackrest.read_file(histories[newest], repository))
-        arrived = [path.stat().st_mtime for _, path in found]
+        arrived = [at for _, path in found if (at := arrival(path)) is not None]
         return cls({match[1]: match[2] for match, _ in found}, max(arrived, default=None), lineage)
 
     def path(self, first: str) -> list[str]:
@@ -62,6 +62,14 @@ class Archive:
     def leads_here(self, backup: Backup) -> bool:
         """Tell whether a backup is part of today's past, not of what a restore left behind."""
         return self.lineage.holds(backup.last_segment[:8], position(backup.end))
+
+
+def arrival(path: Path) -> float | None:
+    """Return when a segment came; None for one that has expired meanwhile."""
+    try:
+        return path.stat().st_mtime
+    except FileNotFoundError:
+        return None
 
 
 def named(segments: list[str]) -> str:

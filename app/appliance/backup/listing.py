@@ -60,6 +60,7 @@ def report(view: View, now: float) -> Report:
             "age_seconds": None if view.archive.newest is None else round(now - view.archive.newest, 1),
             "waiting_segments": view.waiting,
             "missing": view.missing,
+            "forgone": view.forgone,
         },
         "problems": problems,
         "notes": [copied(view.record.copied_at)],
@@ -84,9 +85,7 @@ def complaints(view: View, now: float) -> Iterable[tuple[bool, str]]:
         yield True, f"the newest backup is of {local(newest.ended)}; see: journalctl -u luckygas-backup"
     if newest.broken_pages:
         yield True, f"{newest.label} holds pages whose checksum is wrong; see: journalctl -u luckygas-backup"
-    if view.missing:
-        gaps = archive.named(view.missing)
-        yield True, f"WAL is missing from the archive: {gaps}; for a new start: luckygas backup --full"
+    yield from gaps(view, newest.label)
     if view.archive.newest is not None and now - view.archive.newest > MAX_ARCHIVE_AGE_SECONDS:
         since = local(view.archive.newest)
         yield True, f"no WAL has arrived in the archive since {since}; {view.waiting} segments wait"
@@ -102,6 +101,16 @@ def complaints(view: View, now: float) -> Iterable[tuple[bool, str]]:
     if good is None or now - good.at > MAX_AGE_SECONDS:
         since = f"since {local(good.at)}" if good else "yet"
         yield False, f"no backup was proven {since}; to do it now: luckygas backup prove"
+
+
+def gaps(view: View, newest: str) -> Iterable[tuple[bool, str]]:
+    """Yield what the archive lacks, on the way from the newest backup to today and from before it."""
+    if view.missing:
+        named = archive.named(view.missing)
+        yield True, f"WAL is missing from the archive: {named}; for a new start: luckygas backup --full"
+    if view.forgone:
+        named = archive.named(view.forgone)
+        yield False, f"WAL of before {newest} is lost: {named}; moments between there and that backup are, too"
 
 
 def size(count: float) -> str:

@@ -2,11 +2,12 @@
 
 import contextlib
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from appliance.backup import archive, pgbackrest, record
 from appliance.backup.archive import Archive
 from appliance.backup.bucket import SETTINGS_FILE
+from appliance.backup.lineage import number
 from appliance.backup.pgbackrest import BackRestError, Backup
 from appliance.backup.record import BACKUP, PROOF, Record
 from appliance.database import postgres
@@ -29,6 +30,8 @@ class View:
     missing: list[str]
     waiting: int
     record: Record
+    forgone: list[str] = field(default_factory=list)
+    """Like `missing`, but from before the newest backup: the way from there to today is whole."""
 
 
 def leader(store: Store, cluster: Cluster) -> Instance | None:
@@ -46,10 +49,12 @@ def look(primary: Instance | None) -> View:
     backups = pgbackrest.info()
     past = [backup for backup in backups if found.leads_here(backup)]
     gaps = found.missing(past[0].first_segment) if past else []
+    forgone = [segment for segment in gaps if number(segment) < number(past[-1].first_segment)]
+    missing = gaps[len(forgone) :]
     remembered = Record.load()
     if not SETTINGS_FILE.exists():
         remembered.copied, remembered.copied_at = [], 0.0  # of a bucket that is no more
-    return View(backups, found, gaps, archive.waiting(primary) if primary else 0, remembered)
+    return View(backups, found, missing, archive.waiting(primary) if primary else 0, remembered, forgone)
 
 
 def due(view: View, now: float) -> list[str]:
@@ -70,7 +75,7 @@ def watch(store: Store, cluster: Cluster, say: pgbackrest.Say) -> View | None:
     except BackRestError as problem:
         say(f"the repository cannot be read: {problem}")
         return None
-    if primary and (healed := archive.heal(primary, view.missing)):
+    if primary and (healed := archive.heal(primary, view.forgone + view.missing)):
         say(f"{primary.name} archives what its predecessor did not: {archive.named(healed)}")
         with contextlib.suppress(QueryError):
             postgres.query(primary, "SELECT pg_switch_wal()", timeout=10)  # its archiver looks when a segment is full
