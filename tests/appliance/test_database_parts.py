@@ -16,6 +16,7 @@ PRIMARY = Node(processes=True, answers=True, primary=True, position=1000, settle
 STANDBY = Node(processes=True, answers=True, position=900, settled=True, upstream="pg1", streams=True)
 NODES = {"pg1": PRIMARY, "pg2": STANDBY, "pg3": STANDBY}
 STATE = State(primary="pg1", quorum=True)
+PORTS = {"pg1": 5432, "pg2": 5433, "pg3": 5434}
 
 
 @pytest.fixture
@@ -121,15 +122,12 @@ def test_switchover_goes_to_the_one_asked_for() -> None:
 
 
 def test_status_of_a_whole_database() -> None:
-    found = status.report(STATE, NODES, [])
-    assert (found.severity, found.problems, found.data["primary"], found.data["quorum_commit"]) == (
-        OK,
-        [],
-        "pg1",
-        True,
-    )
+    found = status.report(STATE, NODES, PORTS, [])
+    assert (found.severity, found.problems) == (OK, [])
+    assert (found.data["primary"], found.data["primary_port"], found.data["quorum_commit"]) == ("pg1", 5432, True)
     assert found.data["nodes"][1] == {
         "name": "pg2",
+        "port": 5433,
         "role": "standby",
         "streaming": True,
         "fenced": False,
@@ -140,15 +138,15 @@ def test_status_of_a_whole_database() -> None:
 
 
 def test_status_says_what_is_wrong_and_the_way_out() -> None:
-    found = status.report(STATE.fencing("pg2", "it died"), {**NODES, "pg2": Node()}, ["pg3"])
+    found = status.report(STATE.fencing("pg2", "it died"), {**NODES, "pg2": Node()}, PORTS, ["pg3"])
     assert found.severity == WARNING
     assert "pg2 is fenced: it died. It rejoins by itself; to see to it now: luckygas db rejoin pg2" in found.problems
     assert any("luckygas db rolling-restart" in problem for problem in found.problems)
 
 
 def test_status_without_a_primary_is_critical() -> None:
-    found = status.report(STATE, {**NODES, "pg1": Node(processes=True)}, [])
-    assert (found.severity, found.data["primary"], found.data["appointed"]) == (CRITICAL, None, "pg1")
+    found = status.report(STATE, {**NODES, "pg1": Node(processes=True)}, PORTS, [])
+    assert (found.severity, found.data["primary_port"], found.data["appointed"]) == (CRITICAL, None, "pg1")
     assert "pg1 is to lead and hangs" in found.problems[0]
 
 

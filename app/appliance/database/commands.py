@@ -87,7 +87,9 @@ def told(arguments: argparse.Namespace, state: State, text: str) -> int:
 def show(arguments: argparse.Namespace, store: Store, cluster: Cluster) -> int:
     """Show the state."""
     nodes = cluster.look()
-    found = status.report(store.load(), nodes, restarts.pending(cluster, nodes), pool_pending=pool.restart_pending())
+    ports = {name: instance.port for name, instance in cluster.instances.items()}
+    pending = restarts.pending(cluster, nodes)
+    found = status.report(store.load(), nodes, ports, pending, pool_pending=pool.restart_pending())
     answer(arguments, found.data, status.human(found))
     return found.severity
 

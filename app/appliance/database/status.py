@@ -1,5 +1,6 @@
 """What an operator wants to know about the database, and how bad it is."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from appliance.database.machine import Nodes
@@ -26,7 +27,9 @@ def role(name: str, nodes: Nodes) -> str:
     return "down"
 
 
-def report(state: State, nodes: Nodes, pending: list[str], *, pool_pending: bool = False) -> Report:
+def report(
+    state: State, nodes: Nodes, ports: Mapping[str, int], pending: list[str], *, pool_pending: bool = False
+) -> Report:
     """Judge the state and one look."""
     leader = nodes[state.primary]
     rows, problems = [], []
@@ -34,6 +37,7 @@ def report(state: State, nodes: Nodes, pending: list[str], *, pool_pending: bool
         known = leader.primary and node.answers and name != state.primary
         row = {
             "name": name,
+            "port": ports[name],
             "role": role(name, nodes),
             "streaming": node.streams and node.upstream == state.primary,
             "fenced": name in state.fenced,
@@ -78,6 +82,7 @@ def report(state: State, nodes: Nodes, pending: list[str], *, pool_pending: bool
         severity = CRITICAL
     data = {
         "primary": state.primary if leader.primary else None,
+        "primary_port": ports[state.primary] if leader.primary else None,
         "appointed": state.primary,
         "phase": state.phase,
         "epoch": state.epoch,
@@ -96,12 +101,12 @@ def human(found: Report) -> str:
     leader = data["primary"] or "-"
     first = f"primary {leader}   quorum commit {quorum_commit}   phase {data['phase']}   epoch {data['epoch']}"
     lines = [first, ""]
-    lines.append(f"{'INSTANCE':<10}{'ROLE':<10}{'STREAMS':<9}{'FENCED':<8}{'LAG':>12}  RESTART PENDING")
+    lines.append(f"{'INSTANCE':<10}{'PORT':<7}{'ROLE':<10}{'STREAMS':<9}{'FENCED':<8}{'LAG':>12}  RESTART PENDING")
     for row in found.data["nodes"]:  # type: ignore[attr-defined]
         lag = "-" if row["lag_bytes"] is None else f"{row['lag_bytes']:,} B"
         streams = "-" if row["role"] == "primary" else yes(row["streaming"])
         lines.append(
-            f"{row['name']:<10}{row['role']:<10}{streams:<9}"
+            f"{row['name']:<10}{row['port']:<7}{row['role']:<10}{streams:<9}"
             f"{yes(row['fenced']):<8}{lag:>12}  {yes(row['restart_pending'])}"
         )
     lines += ["", *(f"! {problem}" for problem in found.problems)] if found.problems else []
