@@ -1,5 +1,7 @@
 """The playbook may be run at any time, on anything, and be broken off anywhere."""
 
+import pytest
+
 # Each in the middle of something: a package transaction, a half-written configuration, a half-built release, and a
 # release that is there but not yet in force.
 POINTS = [
@@ -33,6 +35,7 @@ def test_check_mode_foretells_a_release(appliance):
     assert play.changed > 0
 
 
+@pytest.mark.bare
 def test_a_run_that_was_killed_again_and_again_converges(bare_machine):
     foretold = bare_machine.playbook("site.yml", "--check", "--diff")
     assert foretold.status == 0, foretold.output
