@@ -3,10 +3,11 @@
 import json
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
-from appliance.database import metrics, pool, quorum, registry, status, switchover
+from appliance.database import metrics, pool, processes, quorum, registry, status, supervisor, switchover
 from appliance.database.machine import Node, may_start
 from appliance.database.settings import Settings
 from appliance.database.state import FAILOVER, SWITCHOVER, State
@@ -177,3 +178,22 @@ def test_the_program_needs_only_the_standard_library() -> None:
             assert not line.startswith(
                 ("import psycopg", "import click", "from psycopg", "from click", "import yaml")
             ), file
+
+
+def test_a_primary_that_dies_between_two_waits_is_noticed(monkeypatch) -> None:
+    class Noticed(BaseException):
+        """The failover begins."""
+
+    store = SimpleNamespace(load=lambda: STATE)
+    cluster = SimpleNamespace(instances={"pg1": None})
+    pids = iter([None, 100, None])  # not started yet; there for a second; gone when it is looked for again
+
+    def take_over(*_: object) -> None:
+        raise Noticed
+
+    monkeypatch.setattr(processes, "postmaster", lambda _: next(pids))
+    monkeypatch.setattr(supervisor, "died", lambda *_, **__: False)
+    monkeypatch.setattr(supervisor, "take_over", take_over)
+    with pytest.raises(Noticed):
+        supervisor.watch(store, cluster)
+    assert next(pids, None) is None

@@ -8,7 +8,6 @@ from appliance.database import (
     guard,
     pool,
     processes,
-    registry,
     rejoin,
     restarts,
     status,
@@ -136,8 +135,7 @@ def reconcile(arguments: argparse.Namespace, store: Store, cluster: Cluster) -> 
     """Finish what was interrupted."""
     state = engine.reconcile(store, cluster)
     if cluster.look_at(state.primary).primary:
-        registry.record(cluster.settings, state)
-        supervisor.start_rejoins(state)
+        supervisor.follow_up(cluster, state)
     return told(arguments, state, f"{state.primary} leads.")
 
 
@@ -180,8 +178,7 @@ def replace_primary(
             )
         )
         raise RefusedError(message)
-    registry.record(cluster.settings, state)
-    supervisor.start_rejoins(state)
+    supervisor.follow_up(cluster, state)
     return told(arguments, state, f"{state.primary} leads.")
 
 

@@ -28,19 +28,25 @@ REPAIR_INTERVAL_SECONDS = 15.0
 METRICS_INTERVAL_SECONDS = 5.0
 FULL_BYTES = 1 << 20
 ROOM_BYTES = 256 << 20
+ARCHIVE_WATCH = "luckygas-backup-watch.service"
 EXPECTED = (BusyError, RefusedError, NoStateError, QueryError, UnkillableError, OSError)
 
 
 def watch(store: Store, cluster: Cluster) -> None:
     """Wait for the primary's process itself; the kernel tells the moment of its death."""
+    seen: tuple[str, int] | None = None
     while True:
         try:
             state = store.load()
+            term = (state.primary, state.epoch)
             pid = processes.postmaster(cluster.instances[state.primary]) if state.phase == STABLE else None
-            if pid is None:
+            # One that was there and is not any more died between two waits.
+            if pid is None and (state.phase != STABLE or seen != term):
                 time.sleep(0.2)  # nobody leads, or somebody is at work: the other thread sees to that
                 continue
-            if died(pid, patience=1.0) and store.load().primary == state.primary:
+            seen = term
+            if (pid is None or died(pid, patience=1.0)) and store.load().primary == state.primary:
+                seen = None
                 log(f"the server process of {state.primary} is gone")
                 take_over(store, cluster, state.primary, "its server process ended")
         except EXPECTED as problem:
@@ -66,8 +72,15 @@ def take_over(store: Store, cluster: Cluster, suspect: str, why: str, *, althoug
     """Replace the primary, then set off what may come later."""
     state = engine.fail_over(store, cluster, suspect, why, although_it_answers=although_it_answers)
     if state.primary != suspect:
-        registry.record(cluster.settings, state)
-        start_rejoins(state)
+        follow_up(cluster, state)
+
+
+def follow_up(cluster: Cluster, state: State) -> None:
+    """Set off what a change of the primary leaves to be done, while clients work already."""
+    registry.record(cluster.settings, state)
+    # First what only the new primary may still hold, and only for as long as it leads: WAL not yet in the archive.
+    run(["systemctl", "start", "--no-block", ARCHIVE_WATCH], timeout=5)
+    start_rejoins(state)
 
 
 def start_rejoins(state: State) -> None:
@@ -108,7 +121,7 @@ class Supervisor:
         state = self.store.load()
         if state.phase != STABLE:
             state = engine.reconcile(self.store, self.cluster, patience=0)
-            registry.record(self.cluster.settings, state)
+            follow_up(self.cluster, state)
         if state.epoch != self.epoch:
             self.epoch, self.memory = state.epoch, quorum.Memory(time.monotonic())
         nodes = self.cluster.look()
