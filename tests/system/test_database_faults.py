@@ -68,6 +68,17 @@ def test_a_fenced_instance_cannot_be_started(machine: Machine) -> None:
         machine.run(f"systemctl unmask --runtime luckygas-database-rejoin@{old}")
 
 
+def test_stopped_while_it_starts(machine: Machine) -> None:
+    """systemd then sends a signal instead of asking pg_ctl; clients that come in meanwhile do not hold it up."""
+    standby = next(node["name"] for node in machine.status()["nodes"] if node["role"] == "standby")
+    unit, log = f"postgresql@17-{standby}", f"/var/log/postgresql/postgresql-17-{standby}.log"
+    machine.run(f"systemctl stop {SUPERVISOR} luckygas-database-reconcile.timer {unit}; systemctl reset-failed {unit}")
+    answers = f"psql -XAtq -h /run/postgresql -p {machine.port(standby)} -U postgres -c 'SELECT 1'"
+    machine.run(f"systemctl start --no-block {unit}; until {answers} >/dev/null 2>&1; do :; done", timeout=30)
+    machine.run(f"systemctl stop {unit}", timeout=30)
+    assert "fast shutdown" in machine.run(f"grep 'received .* shutdown request' {log} | tail -1")
+
+
 def test_promoted_behind_our_back(machine: Machine) -> None:
     """Somebody promotes a standby by hand: it is taken out before it matters, and made a copy again."""
     leader = machine.primary()
@@ -255,7 +266,6 @@ def test_disk_of_the_primary_full(machine: Machine) -> None:
     print(f"\ndisk full: {load.outage(at, machine.port(small)):.2f} s")
     assert not load.lost()
     machine.run(
-        f"systemctl stop {SUPERVISOR} luckygas-database-reconcile.timer; systemctl kill -s KILL postgresql@17-{small};"
-        f" systemctl stop postgresql@17-{small}; umount {data(small)}"
+        f"systemctl stop {SUPERVISOR} luckygas-database-reconcile.timer postgresql@17-{small}; umount {data(small)}"
     )
     machine.run(f"systemctl start {SUPERVISOR}; luckygas db rejoin {small}", timeout=180, check=False)
