@@ -133,9 +133,10 @@ def restart_pool(arguments: argparse.Namespace, *_: object) -> int:
 
 def reconcile(arguments: argparse.Namespace, store: Store, cluster: Cluster) -> int:
     """Finish what was interrupted."""
+    led_before = store.load().primary
     state = engine.reconcile(store, cluster)
     if cluster.look_at(state.primary).primary:
-        supervisor.follow_up(cluster, state)
+        supervisor.follow_up(cluster, state, led_before=led_before)
     return told(arguments, state, f"{state.primary} leads.")
 
 
@@ -178,7 +179,7 @@ def replace_primary(
             )
         )
         raise RefusedError(message)
-    supervisor.follow_up(cluster, state)
+    supervisor.follow_up(cluster, state, led_before=suspect)
     return told(arguments, state, f"{state.primary} leads.")
 
 

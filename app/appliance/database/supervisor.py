@@ -72,14 +72,15 @@ def take_over(store: Store, cluster: Cluster, suspect: str, why: str, *, althoug
     """Replace the primary, then set off what may come later."""
     state = engine.fail_over(store, cluster, suspect, why, although_it_answers=although_it_answers)
     if state.primary != suspect:
-        follow_up(cluster, state)
+        follow_up(cluster, state, led_before=suspect)
 
 
-def follow_up(cluster: Cluster, state: State) -> None:
-    """Set off what a change of the primary leaves to be done, while clients work already."""
+def follow_up(cluster: Cluster, state: State, *, led_before: str) -> None:
+    """Set off what is left to be done once one leads, while clients work already."""
     registry.record(cluster.settings, state)
-    # First what only the new primary may still hold, and only for as long as it leads: WAL not yet in the archive.
-    run(["systemctl", "start", "--no-block", ARCHIVE_WATCH], timeout=5)
+    if state.primary != led_before:
+        # WAL that its predecessor could not archive: after the next failover nobody may have it any more.
+        run(["systemctl", "start", "--no-block", ARCHIVE_WATCH], timeout=5)
     start_rejoins(state)
 
 
@@ -120,8 +121,9 @@ class Supervisor:
         began = time.monotonic()
         state = self.store.load()
         if state.phase != STABLE:
+            led_before = state.primary
             state = engine.reconcile(self.store, self.cluster, patience=0)
-            follow_up(self.cluster, state)
+            follow_up(self.cluster, state, led_before=led_before)
         if state.epoch != self.epoch:
             self.epoch, self.memory = state.epoch, quorum.Memory(time.monotonic())
         nodes = self.cluster.look()
