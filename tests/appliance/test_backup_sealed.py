@@ -9,11 +9,18 @@ from pathlib import Path
 import pytest
 from backup_world import DAY, lay_dump, quiet
 
-from appliance.backup import configuration, restore_commands, sealed
+from appliance.backup import configuration, listing, metrics, restore_commands, sealed, watch
+from appliance.backup.archive import Archive
+from appliance.backup.lineage import Lineage, name
+from appliance.backup.pgbackrest import Backup
+from appliance.backup.record import Proof, Record
 from appliance.backup.sealed import SealError
+from appliance.backup.watch import View
 from appliance.output import RefusedError
 
 NOW = 1_800_000_000.0
+FIRST = name("00000001", 1)
+BACKUP = Backup("b1", "full", 0, int(NOW), 1, 1, FIRST, FIRST, "0/1", (), broken_pages=False)
 
 
 @pytest.fixture(autouse=True)
@@ -108,3 +115,30 @@ def test_a_dump_does_not_take_the_place_of_what_runs():
     arguments = restore_commands.argparse.Namespace(into="production", set="luckygas-20261124-023000")
     with pytest.raises(RefusedError, match="restore-table NAME --set luckygas-20261124-023000"):
         restore_commands.bring_back(arguments, None, None)
+
+
+def test_the_list_shows_dumps_and_says_when_they_grow_old(place):
+    file = lay_dump(place, NOW)
+    label = file.name.removesuffix(".dump.gpg")
+    proof = Proof(label, NOW + 60, good=True, seconds=4, rows=1000, repository="dump")
+    record = Record(proofs=[proof], copied=[label])
+    seen = View([BACKUP], Archive({}, NOW, Lineage()), [], 0, record, [], sealed.held(place))
+    found = listing.report(seen, NOW + 100)
+    (row,) = found.data["dumps"]
+    assert (row["label"], row["kind"], row["verdict"], row["where"]) == (label, "dump", "good", ["local", "s3"])
+    assert "in 4 s, 1000 rows" in listing.human(found)
+    assert not any("dump" in problem for problem in found.problems)
+    late = listing.report(seen, NOW + 27 * 3600)
+    assert any(f"the newest dump is {label}" in problem for problem in late.problems)
+    assert f'luckygas_backup_finished_timestamp_seconds{{kind="dump"}} {NOW!r}' in metrics.render(seen, 1, 1)
+
+
+def test_a_machine_without_any_dump_says_so_after_a_day(place):
+    seen = View([BACKUP], Archive({}, NOW, Lineage()), [], 0, Record())
+    assert not any("dump" in problem for problem in listing.report(seen, NOW + 100).problems)
+    assert any("luckygas backup dump" in problem for problem in listing.report(seen, NOW + 27 * 3600).problems)
+
+
+def test_a_dump_that_was_broken_off_is_begun_again():
+    seen = View([BACKUP], Archive({}, NOW, Lineage()), [], 0, Record(wanted={"dump": NOW}))
+    assert watch.due(seen, NOW + watch.RETRY_SECONDS) == ["dump"]
