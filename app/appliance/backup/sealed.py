@@ -39,23 +39,20 @@ class Sealed:
     subject: str
     at: float
     file: Path
+    size: int = 0
 
     @property
     def label(self) -> str:
         """What an operator calls it."""
         return self.file.name.removeprefix(".").removesuffix(".partial").removesuffix(SUFFIXES[self.kind])
 
-    @property
-    def size(self) -> int:
-        """What it takes."""
-        return self.file.stat().st_size
-
 
 def read(file: Path) -> Sealed | None:
     """Return what a file's name says; None for a stranger."""
     for kind, suffix in SUFFIXES.items():
         if file.name.endswith(suffix) and (found := LABEL.fullmatch(file.name.removesuffix(suffix))):
-            return Sealed(kind, found[1], datetime.strptime(found[2], STAMP).astimezone().timestamp(), file)
+            at = datetime.strptime(found[2], STAMP).astimezone().timestamp()
+            return Sealed(kind, found[1], at, file, file.stat().st_size if file.exists() else 0)
     return None
 
 
@@ -130,7 +127,8 @@ def copy(bucket: Bucket, say: Say, directory: Path = SEALED) -> list[str]:
     here, there = {one.file.name: one for one in held(directory)}, bucket.keys(PREFIX)
     todo = [one for name, one in here.items() if there.get(PREFIX + name) != one.size]
     for one in todo:
-        bucket.upload(PREFIX + one.file.name, one.file)
+        with contextlib.suppress(FileNotFoundError):  # let go of meanwhile
+            bucket.upload(PREFIX + one.file.name, one.file)
     oldest: dict[str, float] = {}
     for one in here.values():
         oldest.setdefault(one.subject, one.at)
