@@ -109,8 +109,17 @@ def test_a_missing_bucket_is_said_and_the_rest_goes_on(machine: Machine) -> None
     ask(machine, "s3.create_bucket(Bucket='backups')")
 
 
-def test_the_copy_is_proven(machine: Machine) -> None:
-    machine.run("luckygas backup --full --to-s3")
+@pytest.fixture(scope="module")
+def copied(machine: Machine) -> dict:
+    """Take a backup and a dump to the bucket, and lose a table; returns the dump."""
+    machine.sql(machine.primary(), "TRUNCATE chaos")
+    machine.sql(machine.primary(), "INSERT INTO chaos (id) SELECT 'row-' || n FROM generate_series(1, 100) n")
+    machine.run("luckygas backup --full && luckygas backup dump --to-s3")
+    machine.sql(machine.primary(), "DELETE FROM chaos")
+    return [one for one in backups(machine)["dumps"] if one["kind"] == "dump"][-1]
+
+
+def test_the_copy_is_proven(machine: Machine, copied: dict) -> None:
     newest = backups(machine)["backups"][-1]
     assert newest["where"] == ["local", "s3"]
     info = "s3.head_object(Bucket='backups', Key='repository/backup/luckygas/backup.info')['ServerSideEncryption']"
@@ -121,16 +130,10 @@ def test_the_copy_is_proven(machine: Machine) -> None:
     assert not machine.run("ls -d /var/lib/pgbackrest-fetched", check=False)
 
 
-def test_a_dump_comes_back_from_the_bucket(machine: Machine) -> None:
-    machine.sql(machine.primary(), "TRUNCATE chaos")
-    machine.sql(machine.primary(), "INSERT INTO chaos (id) SELECT 'row-' || n FROM generate_series(1, 100) n")
-    machine.run("luckygas backup dump --to-s3")
-    machine.sql(machine.primary(), "DELETE FROM chaos")
-    dumps = backups(machine)["dumps"]
-    assert all(one["where"] == ["local", "s3"] for one in dumps)
-    newest = [one for one in dumps if one["kind"] == "dump"][-1]
-    machine.run(f"rm {newest['file']}")
-    said = machine.run(f"luckygas restore-table chaos --set {newest['label']} --from s3")
+def test_a_dump_comes_back_from_the_bucket(machine: Machine, copied: dict) -> None:
+    assert all(one["where"] == ["local", "s3"] for one in backups(machine)["dumps"])
+    machine.run(f"rm {copied['file']}")
+    said = machine.run(f"luckygas restore-table chaos --set {copied['label']} --from s3")
     assert "chaos of luckygas-" in said
     assert ": 100 rows" in said
     machine.sql(machine.primary(), "DROP SCHEMA restored CASCADE")

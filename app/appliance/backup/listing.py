@@ -153,13 +153,13 @@ def size(count: float) -> str:
 
 def human(found: Report) -> str:
     """Return the report as a page for the terminal."""
-    lines = [f"{'BACKUP':<34}{'KIND':<6}{'WHEN':<21}{'SIZE':>9}{'STORED':>9}  {'WHERE':<10}PROVEN"]
+    lines = [f"{'BACKUP':<34}{'KIND':<8}{'WHEN':<21}{'SIZE':>9}{'STORED':>9}  {'WHERE':<10}PROVEN"]
     for row in found.data["backups"]:  # type: ignore[attr-defined]
         proven = row["verdict"]
         if row["proven"]:
             proven = f"{row['proven'][:19]} in {row['restore_seconds']:.0f} s, {row['behind_seconds']:.0f} s behind"
         lines.append(
-            f"{row['label']:<34}{row['kind']:<6}{row['when'][:19]:<21}{size(row['size_bytes']):>9}"
+            f"{row['label']:<34}{row['kind']:<8}{row['when'][:19]:<21}{size(row['size_bytes']):>9}"
             f"{size(row['stored_bytes']):>9}  {','.join(row['where']):<10}{proven}"
         )
     for row in found.data["dumps"]:  # type: ignore[attr-defined]
@@ -167,7 +167,7 @@ def human(found: Report) -> str:
         if row["proven"]:
             proven = f"{row['proven'][:19]} in {row['restore_seconds']:.0f} s, {row['rows']} rows"
         lines.append(
-            f"{row['label']:<34}{row['kind']:<6}{row['when'][:19]:<21}{'':>9}{size(row['stored_bytes']):>9}"
+            f"{row['label']:<34}{row['kind']:<8}{row['when'][:19]:<21}{'':>9}{size(row['stored_bytes']):>9}"
             f"  {','.join(row['where']):<10}{proven}"
         )
     seen = found.data["archive"]
