@@ -8,9 +8,11 @@ import pwd
 import subprocess
 import sys
 import syslog
+import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import IO
 
 ENVIRONMENT = {
     "PATH": "/usr/sbin:/usr/bin:/sbin:/bin",
@@ -55,6 +57,30 @@ def run(
         )
     except subprocess.TimeoutExpired:
         return subprocess.CompletedProcess(list(command), TIMED_OUT, "", f"no answer within {timeout:g} s")
+
+
+def pipe(
+    source: Sequence[str | Path],
+    sink: Sequence[str | Path],
+    *,
+    source_user: str | None = None,
+    sink_user: str | None = None,
+    stdout: IO[bytes] | int = subprocess.DEVNULL,
+) -> str:
+    """Run a command on what another one prints; returns what they complained of when one failed, or nothing."""
+    with tempfile.TemporaryFile() as complaints:
+        shared = {"env": ENVIRONMENT, "cwd": "/", "stderr": complaints}
+        with subprocess.Popen(  # noqa: S603 - constants, and names that were checked
+            source, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, **shared, **identity(source_user)
+        ) as first:
+            second = subprocess.run(  # noqa: S603
+                sink, stdin=first.stdout, stdout=stdout, check=False, **shared, **identity(sink_user)
+            )
+        if not first.returncode and not second.returncode:
+            return ""
+        complaints.seek(0)
+        codes = f"{source[0]} ended with {first.returncode}, {sink[0]} with {second.returncode}"
+        return " ".join(complaints.read().decode(errors="replace").split()) or codes
 
 
 def identity(user: str | None) -> dict[str, object]:

@@ -2,6 +2,7 @@
 
 import os
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -12,24 +13,13 @@ from conftest import Appliance
 
 RARE = pytest.mark.skipif(int(os.environ.get("LUCKYGAS_ROUNDS", "10")) < 3, reason="takes long: by make system")
 HERE = Path(__file__).parent
-KEYS = "/repository/"
-# An S3 of one process, an authority of its own, and a proxy that has faults.
-SERVER = """
-set -e
-python3 -m venv /opt/moto && /opt/moto/bin/pip install --quiet --disable-pip-version-check 'moto[server]==5.2.5'
-mkdir -p /tmp/s3 && cd /tmp/s3 && echo pass >mode
+AUTHORITY = "/usr/local/share/ca-certificates/lg-test-s3.crt"
+TRUST = f"""
 openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=localhost -addext subjectAltName=DNS:localhost \
-  -keyout key.pem -out /usr/local/share/ca-certificates/lg-test-s3.crt 2>/dev/null
+  -keyout /tmp/s3.key -out {AUTHORITY} 2>/dev/null
 update-ca-certificates >/dev/null 2>&1
-systemd-run --quiet --unit=lg-test-s3 --setenv=S3_IGNORE_SUBDOMAIN_BUCKETNAME=true /opt/moto/bin/moto_server \
-  -H 127.0.0.1 -p 9001 -c /usr/local/share/ca-certificates/lg-test-s3.crt -k /tmp/s3/key.pem
-systemd-run --quiet --unit=lg-test-proxy python3 /tmp/s3_proxy.py 9000 9001 /tmp/s3
 """
-REMOVE = """
-systemctl stop lg-test-proxy lg-test-s3
-rm -rf /opt/moto /tmp/s3 /tmp/s3_proxy.py /usr/local/share/ca-certificates/lg-test-s3.crt /etc/luckygas/s3.json
-update-ca-certificates --fresh >/dev/null 2>&1
-"""
+REMOVE = f"rm -f {AUTHORITY} /tmp/s3.key /etc/luckygas/s3.json; update-ca-certificates --fresh >/dev/null 2>&1"
 ANSWERS = ("-e", "site_s3_endpoint=https://localhost:9000", "-e", "site_s3_bucket=backups")
 # Each call asks the S3 itself, past the proxy.
 ASK = """
@@ -47,36 +37,65 @@ def ask(machine: Machine, expression: str) -> str:
     return subprocess.run(command, input=script, text=True, check=True, capture_output=True).stdout.strip()
 
 
-def fault(machine: Machine, mode: str) -> None:
-    machine.run(f"echo {mode} >/tmp/s3/mode")
-
-
 def copy(machine: Machine) -> str:
     return machine.run("luckygas backup copy; echo exit $?")
 
 
+class S3:
+    """A real one, on the machine's loopback, and a proxy before it that has faults."""
+
+    def __init__(self, machine: Machine, place: Path) -> None:
+        self.place, self.name = place, machine.name
+        self.fault("pass")
+        machine.run(TRUST)
+        for file in (AUTHORITY, "/tmp/s3.key"):
+            subprocess.run(["podman", "cp", f"{machine.name}:{file}", place], check=True)
+        server = ("-m", "moto.server", "-H", "127.0.0.1", "-p", "9001", "-c", "lg-test-s3.crt", "-k", "s3.key")
+        self.processes = [self.run(*server), self.run(str(HERE / "s3_proxy.py"), "9000", "9001", str(place))]
+        for port in (9000, 9001):
+            machine.wait(lambda port=port: machine.run(f"ss -Hltn sport = :{port}"), "S3 is up")
+
+    def run(self, *arguments: str) -> subprocess.Popen:
+        """Run something in the machine's network, with the Python and the packages of the tests."""
+        asked = ["podman", "inspect", "--format", "{{.State.Pid}}", self.name]
+        pid = subprocess.run(asked, check=True, capture_output=True, text=True).stdout.strip()
+        environment = os.environ | {"S3_IGNORE_SUBDOMAIN_BUCKETNAME": "true"}
+        # It ends with the tests, also when they are killed.
+        command = ["setpriv", "--pdeathsig=KILL", "nsenter", "--net", f"--target={pid}", sys.executable, *arguments]
+        quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+        return subprocess.Popen(command, cwd=self.place, env=environment, **quiet)
+
+    def fault(self, mode: str) -> None:
+        (self.place / "mode").write_text(mode)
+
+    def stop(self) -> None:
+        for process in self.processes:
+            process.terminate()
+            process.wait()
+
+
 @pytest.fixture(scope="module", autouse=True)
-def bucket(machine: Machine, appliance: Appliance):
-    for name in ("access", "secret"):
-        Path(os.environ["LUCKYGAS_SECRETS"], f"s3_{name}_key").write_text(f"the-{name}-key")
-    with (HERE / "s3_proxy.py").open() as script:
-        command = ["podman", "exec", "-i", machine.name, "sh", "-c", "cat >/tmp/s3_proxy.py"]
-        subprocess.run(command, stdin=script, check=True)
+def s3(machine: Machine, appliance: Appliance, tmp_path_factory):
+    keys = [Path(os.environ["LUCKYGAS_SECRETS"], f"s3_{name}_key") for name in ("access", "secret")]
+    for key in keys:
+        key.write_text(f"the-{key.name}")
+    server = S3(machine, tmp_path_factory.mktemp("s3"))
     try:
-        machine.run(SERVER, timeout=300)
-        machine.wait(lambda: machine.run("ss -Hltn sport = :9001"), "S3 is up")
         play = appliance.playbook("site.yml", "--tags", "pgbackrest", *ANSWERS)
         assert play.status == 0, play.output
-        yield
+        yield server
     finally:
+        server.stop()
         machine.run(REMOVE)
+        for key in keys:
+            key.unlink()
 
 
 @pytest.fixture(autouse=True)
-def whole(machine: Machine):
+def whole(machine: Machine, s3: S3):
     machine.wait_until_whole()
     yield
-    fault(machine, "pass")
+    s3.fault("pass")
     machine.wait_until_whole()
 
 
@@ -90,8 +109,17 @@ def test_a_missing_bucket_is_said_and_the_rest_goes_on(machine: Machine) -> None
     ask(machine, "s3.create_bucket(Bucket='backups')")
 
 
-def test_the_copy_is_proven(machine: Machine) -> None:
-    machine.run("luckygas backup --full --to-s3")
+@pytest.fixture(scope="module")
+def copied(machine: Machine) -> dict:
+    """Take a backup and a dump to the bucket, and lose a table; returns the dump."""
+    machine.sql(machine.primary(), "TRUNCATE chaos")
+    machine.sql(machine.primary(), "INSERT INTO chaos (id) SELECT 'row-' || n FROM generate_series(1, 100) n")
+    machine.run("luckygas backup --full && luckygas backup dump --to-s3")
+    machine.sql(machine.primary(), "DELETE FROM chaos")
+    return [one for one in backups(machine)["dumps"] if one["kind"] == "dump"][-1]
+
+
+def test_the_copy_is_proven(machine: Machine, copied: dict) -> None:
     newest = backups(machine)["backups"][-1]
     assert newest["where"] == ["local", "s3"]
     info = "s3.head_object(Bucket='backups', Key='repository/backup/luckygas/backup.info')['ServerSideEncryption']"
@@ -102,11 +130,20 @@ def test_the_copy_is_proven(machine: Machine) -> None:
     assert not machine.run("ls -d /var/lib/pgbackrest-fetched", check=False)
 
 
+def test_a_dump_comes_back_from_the_bucket(machine: Machine, copied: dict) -> None:
+    assert all(one["where"] == ["local", "s3"] for one in backups(machine)["dumps"])
+    machine.run(f"rm {copied['file']}")
+    said = machine.run(f"luckygas restore-table chaos --set {copied['label']} --from s3")
+    assert "chaos of luckygas-" in said
+    assert ": 100 rows" in said
+    machine.sql(machine.primary(), "DROP SCHEMA restored CASCADE")
+
+
 @RARE
 @pytest.mark.parametrize("mode", ["refuse", "cut 300000"])
-def test_an_outage_reaches_neither_the_archive_nor_the_list(machine: Machine, mode: str) -> None:
+def test_an_outage_reaches_neither_the_archive_nor_the_list(machine: Machine, s3: S3, mode: str) -> None:
     before = set(ask(machine, "sorted(k for k in keys() if '/backup/' in k)").split())
-    fault(machine, mode)
+    s3.fault(mode)
     machine.run("luckygas backup --full")
     newest = labels(machine)[-1]
     assert copy(machine).endswith("exit 1")
@@ -115,7 +152,7 @@ def test_an_outage_reaches_neither_the_archive_nor_the_list(machine: Machine, mo
     machine.wait(lambda: backups(machine)["archive"]["waiting_segments"] == 0, "WAL is archived all the same", 20)
     assert backups(machine)["backups"][-1]["where"] == ["local"]
     assert before <= set(ask(machine, "sorted(k for k in keys() if '/backup/' in k)").split())
-    fault(machine, "pass")
+    s3.fault("pass")
     assert copy(machine).endswith("exit 0")
     assert backups(machine)["backups"][-1]["where"] == ["local", "s3"]
     assert newest in ask(machine, "keys()")

@@ -29,6 +29,7 @@ FAULTS = {
     "pgbackrest": [
         ("systemctl stop luckygas-backup-watch.timer", "systemctl start luckygas-backup-watch.timer"),
         (f"chmod 644 {REPOSITORY_SETTINGS}", f"chmod 640 {REPOSITORY_SETTINGS}"),
+        ("chmod 755 /var/lib/luckygas/sealed", "chmod 700 /var/lib/luckygas/sealed"),
     ],
     "redis": [
         ("systemctl stop redis-server@a", "systemctl start redis-server@a"),

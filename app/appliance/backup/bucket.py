@@ -6,6 +6,7 @@ import hashlib
 import json
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Self
 from urllib.parse import urlsplit
@@ -13,6 +14,8 @@ from urllib.parse import urlsplit
 SETTINGS_FILE = Path("/etc/luckygas/s3.json")
 AUTHORITIES = "/etc/ssl/certs/ca-certificates.crt"  # an authority of one's own belongs among the machine's
 PART_BYTES = 16 << 20
+MAX_PARTS = 10_000  # that S3 takes of one object
+ABANDONED = timedelta(days=1)
 DELETED_AT_ONCE = 1000
 REASONS = {
     "NoSuchBucket": "there is no such bucket",
@@ -109,15 +112,14 @@ class Bucket:
         with self.told(), file.open("rb") as source:
             upload, parts = self.begun(key)
             number = 0
-            while content := source.read(PART_BYTES):
+            while content := source.read(part_bytes(file.stat().st_size)):
                 number += 1
-                digest = hashlib.md5(content, usedforsecurity=False).hexdigest()
-                if parts.get(number) == digest:
-                    continue
-                self.client.upload_part(
-                    Bucket=self.name, Key=key, UploadId=upload, PartNumber=number, Body=content, ContentMD5=md5(content)
-                )
-                parts[number] = digest
+                if parts.get(number) != hashlib.md5(content, usedforsecurity=False).hexdigest():
+                    where = {"Bucket": self.name, "Key": key, "UploadId": upload, "PartNumber": number}
+                    sent = self.client.upload_part(**where, Body=content, ContentMD5=md5(content))
+                    parts[number] = sent["ETag"].strip(
+                        '"'
+                    )  # no digest where the other side encrypts by a key of its own
             whole = [{"PartNumber": one, "ETag": f'"{parts[one]}"'} for one in range(1, number + 1)]
             self.client.complete_multipart_upload(
                 Bucket=self.name, Key=key, UploadId=upload, MultipartUpload={"Parts": whole}
@@ -125,13 +127,28 @@ class Bucket:
 
     def begun(self, key: str) -> tuple[str, dict[int, str]]:
         """Return the upload of this key that is under way, and the digests of its parts; a new one if there is none."""
-        pages = self.client.get_paginator("list_multipart_uploads").paginate(Bucket=self.name, Prefix=key)
-        for one in (one for page in pages for one in page.get("Uploads", []) if one["Key"] == key):
-            told = self.client.get_paginator("list_parts").paginate(Bucket=self.name, Key=key, UploadId=one["UploadId"])
-            parts = [part for page in told for part in page.get("Parts", [])]
-            return one["UploadId"], {part["PartNumber"]: part["ETag"].strip('"') for part in parts}
+        for one in self.uploads(key):
+            if one["Key"] == key:
+                where = {"Bucket": self.name, "Key": key, "UploadId": one["UploadId"]}
+                pages = self.client.get_paginator("list_parts").paginate(**where)
+                parts = [part for page in pages for part in page.get("Parts", [])]
+                return one["UploadId"], {part["PartNumber"]: part["ETag"].strip('"') for part in parts}
         new = self.client.create_multipart_upload(Bucket=self.name, Key=key, ServerSideEncryption="AES256")
         return new["UploadId"], {}
+
+    def uploads(self, prefix: str) -> Iterator[dict[str, Any]]:
+        """Yield the uploads that are under way."""
+        for page in self.client.get_paginator("list_multipart_uploads").paginate(Bucket=self.name, Prefix=prefix):
+            yield from page.get("Uploads", [])
+
+    def abort_abandoned(self, prefix: str) -> int:
+        """End the uploads that nobody went on with for a day, whose parts would be paid for ever; return how many."""
+        with self.told():
+            before = datetime.now(UTC) - ABANDONED
+            abandoned = [one for one in self.uploads(prefix) if one["Initiated"] < before]
+            for one in abandoned:
+                self.client.abort_multipart_upload(Bucket=self.name, Key=one["Key"], UploadId=one["UploadId"])
+        return len(abandoned)
 
     def get(self, key: str) -> bytes:
         """Return a small object."""
@@ -153,6 +170,11 @@ class Bucket:
             for start in range(0, len(left), DELETED_AT_ONCE):
                 some = [{"Key": key} for key in left[start : start + DELETED_AT_ONCE]]
                 self.client.delete_objects(Bucket=self.name, Delete={"Objects": some, "Quiet": True})
+
+
+def part_bytes(size: int) -> int:
+    """Return how large the parts of a file are; the same for every run."""
+    return max(PART_BYTES, -(-size // MAX_PARTS))
 
 
 def md5(content: bytes) -> str:

@@ -4,11 +4,24 @@ import argparse
 import json
 import time
 
-from appliance.backup import copying, listing, metrics, pgbackrest, proof, record, restore_commands, taking, watch
+from appliance.backup import (
+    configuration,
+    copying,
+    dump,
+    listing,
+    metrics,
+    pgbackrest,
+    proof,
+    record,
+    restore_commands,
+    sealed,
+    taking,
+    watch,
+)
 from appliance.backup.archive import ArchiveError
 from appliance.backup.bucket import BucketError
 from appliance.backup.pgbackrest import FULL, BackRestError
-from appliance.backup.record import BACKUP, COPY, LOCAL, PROOF, S3, Record
+from appliance.backup.record import BACKUP, COPY, DUMP, LOCAL, PROOF, S3, Record
 from appliance.backup.scratch import ScratchError
 from appliance.database.cluster import Cluster
 from appliance.database.postgres import QueryError
@@ -29,16 +42,20 @@ REFUSALS = (
     ScratchError,
     proof.NotProvenError,
     record.BusyError,
+    sealed.SealError,
     taking.RoomError,
 )
 
 
 def add(verbs: argparse._SubParsersAction) -> None:
     """Add the verbs to the command line."""
-    text = "take a backup; prove: restore the newest one and look at it; copy: bring the bucket in line"
+    text = (
+        "take a backup; dump: a dump of each database, and the configuration; prove: restore the newest backup and look"
+        " at it; copy: bring the bucket in line"
+    )
     parser = verbs.add_parser("backup", help=text, description=text)
     parser.add_argument(
-        "act", nargs="?", choices=["prove", "copy", "watch"], help="(watch: run every minute by systemd)"
+        "act", nargs="?", choices=["dump", "prove", "copy", "watch"], help="(watch: run every minute by systemd)"
     )
     parser.add_argument("--full", action="store_true", help="a full one, whenever the last one was")
     parser.add_argument("--to-s3", action="store_true", help="and copy it to the bucket at once")
@@ -72,7 +89,9 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def back_up(arguments: argparse.Namespace, store: Store, cluster: Cluster) -> int:
-    """Take a backup, prove one, or look after everything."""
+    """Take a backup or a dump, prove one, or look after everything."""
+    if arguments.act == "dump":
+        return write_dumps(arguments, store, cluster)
     if arguments.act == "prove":
         return prove(arguments, store, cluster)
     if arguments.act == "copy":
@@ -90,12 +109,27 @@ def back_up(arguments: argparse.Namespace, store: Store, cluster: Cluster) -> in
     return copy() if arguments.to_s3 else OK
 
 
+def write_dumps(arguments: argparse.Namespace, store: Store, cluster: Cluster) -> int:
+    """Write what does not depend on the repository: the configuration first, since it asks nobody."""
+    primary, now = watch.leader(store, cluster), time.time()
+    with record.work(DUMP, now):
+        configuration.take(now)
+        proofs = dump.take(cluster, primary, say)
+        sealed.expire(now, say)
+        with record.changing() as remembered:
+            remembered.proofs += proofs
+    metrics.write(watch.look(primary))
+    return copy() if arguments.to_s3 else OK
+
+
 def copy() -> int:
     """Bring the bucket in line with the repository. What fails here holds nothing else up."""
     bucket = copying.open_bucket()
     with record.work(COPY, time.time()):
         began = time.time()
-        labels = copying.copy(bucket, say)
+        labels = copying.copy(bucket, say) + sealed.copy(bucket, say)
+        for prefix in (copying.PREFIX, sealed.PREFIX):
+            bucket.abort_abandoned(prefix)
         with record.changing() as remembered:
             remembered.copied, remembered.copied_at = labels, began
     return OK

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 
 from appliance.backup import archive
 from appliance.backup.record import LOCAL, S3
+from appliance.backup.sealed import Sealed
 from appliance.backup.watch import View
 from appliance.output import CRITICAL, OK, WARNING
 
@@ -56,6 +57,7 @@ def report(view: View, now: float) -> Report:
         )
     data = {
         "backups": rows,
+        "dumps": [beside(one, view) for one in view.sealed],
         "archive": {
             "age_seconds": None if view.archive.newest is None else round(now - view.archive.newest, 1),
             "waiting_segments": view.waiting,
@@ -66,6 +68,23 @@ def report(view: View, now: float) -> Report:
         "notes": [copied(view.record.copied_at)],
     }
     return Report(data, problems, severity)
+
+
+def beside(one: Sealed, view: View) -> dict[str, object]:
+    """Return the row of a dump, or of the configuration: neither has a name before it was tried."""
+    proof = view.record.proof_of(one.label)
+    return {
+        "label": one.label,
+        "when": local(one.at),
+        "kind": one.kind,
+        "stored_bytes": one.size,
+        "where": [LOCAL, *([S3] if one.label in view.record.copied else [])],
+        "proven": local(proof.at) if proof else None,
+        "verdict": "good" if proof else "read back",
+        "restore_seconds": proof.seconds if proof else None,
+        "rows": proof.rows if proof else None,
+        "file": str(one.file),
+    }
 
 
 def copied(at: float) -> str:
@@ -98,9 +117,19 @@ def complaints(view: View, now: float) -> Iterable[tuple[bool, str]]:
             True,
             f"the bucket is as it was at {local(view.record.copied_at)}; see: journalctl -u luckygas-backup-copy",
         )
+    yield from ((False, problem) for problem in stale(view, now))
     if good is None or now - good.at > MAX_AGE_SECONDS:
         since = f"since {local(good.at)}" if good else "yet"
         yield False, f"no backup was proven {since}; to do it now: luckygas backup prove"
+
+
+def stale(view: View, now: float) -> Iterable[str]:
+    """Yield what is missing beside the repository."""
+    if not view.sealed and now - view.backups[0].ended > MAX_AGE_SECONDS:
+        yield "there is no dump of any database; to write one now: luckygas backup dump"
+    for one in {one.subject: one for one in view.sealed}.values():
+        if now - one.at > MAX_AGE_SECONDS:
+            yield f"the newest {one.kind} is {one.label}; see: journalctl -u luckygas-backup-dump"
 
 
 def gaps(view: View, newest: str) -> Iterable[tuple[bool, str]]:
@@ -124,14 +153,22 @@ def size(count: float) -> str:
 
 def human(found: Report) -> str:
     """Return the report as a page for the terminal."""
-    lines = [f"{'BACKUP':<34}{'KIND':<6}{'WHEN':<21}{'SIZE':>9}{'STORED':>9}  {'WHERE':<10}PROVEN"]
+    lines = [f"{'BACKUP':<34}{'KIND':<8}{'WHEN':<21}{'SIZE':>9}{'STORED':>9}  {'WHERE':<10}PROVEN"]
     for row in found.data["backups"]:  # type: ignore[attr-defined]
         proven = row["verdict"]
         if row["proven"]:
             proven = f"{row['proven'][:19]} in {row['restore_seconds']:.0f} s, {row['behind_seconds']:.0f} s behind"
         lines.append(
-            f"{row['label']:<34}{row['kind']:<6}{row['when'][:19]:<21}{size(row['size_bytes']):>9}"
+            f"{row['label']:<34}{row['kind']:<8}{row['when'][:19]:<21}{size(row['size_bytes']):>9}"
             f"{size(row['stored_bytes']):>9}  {','.join(row['where']):<10}{proven}"
+        )
+    for row in found.data["dumps"]:  # type: ignore[attr-defined]
+        proven = row["verdict"]
+        if row["proven"]:
+            proven = f"{row['proven'][:19]} in {row['restore_seconds']:.0f} s, {row['rows']} rows"
+        lines.append(
+            f"{row['label']:<34}{row['kind']:<8}{row['when'][:19]:<21}{'':>9}{size(row['stored_bytes']):>9}"
+            f"  {','.join(row['where']):<10}{proven}"
         )
     seen = found.data["archive"]
     age = "never" if seen["age_seconds"] is None else f"{seen['age_seconds']:.0f} s ago"  # type: ignore[index]

@@ -5,7 +5,7 @@ import shutil
 
 from appliance.backup.places import METRICS_FILE, REPOSITORY, SCRATCH
 from appliance.backup.proof import needed
-from appliance.backup.record import BACKUP, COPY, LOCAL, PROOF, S3
+from appliance.backup.record import BACKUP, COPY, DUMP, LOCAL, PROOF, S3
 from appliance.backup.taking import RESERVE_BYTES, bytes_below
 from appliance.backup.watch import View
 from appliance.system import write_file
@@ -35,9 +35,13 @@ def of(repository: str) -> str:
 def render(view: View, used: int, free: int) -> str:
     """Return the metrics in the text format."""
     samples: dict[str, dict[str, float]] = {
-        "finished_timestamp_seconds": {f'{{kind="{one.kind}"}}': one.ended for one in view.backups},
+        "finished_timestamp_seconds": {
+            f'{{kind="{kind}"}}': at
+            for kind, at in [(one.kind, one.ended) for one in view.backups]
+            + [(one.kind, one.at) for one in view.sealed]
+        },
         "repository_bytes": {of(LOCAL): used},
-        "failing": {f'{{work="{work}"}}': work in view.record.failures for work in (BACKUP, PROOF, COPY)},
+        "failing": {f'{{work="{work}"}}': work in view.record.failures for work in (BACKUP, PROOF, COPY, DUMP)},
         "archive_waiting_segments": {"": view.waiting},
         "archive_missing_segments": {of(LOCAL): len(view.missing)},
     }

@@ -12,9 +12,9 @@ from typing import Self
 from appliance.backup.places import STATE_DIRECTORY
 from appliance.system import write_file
 
-BACKUP, PROOF, COPY = "backup", "proof", "copy"
+BACKUP, PROOF, COPY, DUMP = "backup", "proof", "copy", "dump"
 LOCAL, S3 = "local", "s3"
-KEPT_PROOFS = 30
+KEPT_PROOFS = 60
 
 
 class BusyError(Exception):

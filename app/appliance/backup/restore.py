@@ -18,7 +18,7 @@ from appliance.backup.archive import Archive
 from appliance.backup.pgbackrest import Backup, Say
 from appliance.backup.places import KEPT, REPOSITORY, SCRATCH
 from appliance.backup.proof import needed
-from appliance.backup.scratch import WHERE_IT_STANDS, Scratch
+from appliance.backup.scratch import Scratch
 from appliance.database import engine, postgres, processes, registry, supervisor, switchover
 from appliance.database.cluster import Cluster
 from appliance.database.settings import Instance
@@ -30,6 +30,12 @@ RENAME_EXCHANGE = 2
 AT_FDCWD = -100
 START_PATIENCE_SECONDS = 300.0
 TELL_SECONDS = 10.0
+# At its target it waits. Without one it goes on looking for WAL, and is there when it has replayed what the copy had.
+WHERE_IT_STANDS = "SELECT pg_get_wal_replay_pause_state(), pg_last_wal_replay_lsn()"
+IS_THERE = """
+SELECT CASE '{state}' WHEN 'paused' THEN pg_get_wal_replay_pause_state() = 'paused'
+  ELSE pg_last_wal_replay_lsn() >= '{place}' END
+"""
 PASSWORDS = "SELECT md5(string_agg(rolname || coalesce(rolpassword, ''), ',' ORDER BY rolname)) FROM pg_authid"
 
 
@@ -111,6 +117,7 @@ def refuse_unless_possible(state: State, cluster: Cluster) -> str:
 
 def take_over(store: Store, cluster: Cluster, scratch: Scratch, words: str, say: Say) -> tuple[State, Path]:
     """Have the copy lead in the place of what runs; returns the new state and where the old data is kept."""
+    stood = scratch.psql(WHERE_IT_STANDS)
     scratch.stop()
     with store.lock():
         state = store.load()
@@ -143,7 +150,7 @@ def take_over(store: Store, cluster: Cluster, scratch: Scratch, words: str, say:
         say(f"{name} starts on the restored data")
         try:
             processes.start(instance)
-            wait_for_target(instance)
+            wait_for_target(instance, stood)
         except BaseException:
             say("it does not: the old data goes on")
             processes.kill(instance)
@@ -167,12 +174,13 @@ def exchange(restored: Path, data: Path) -> None:
         raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()), str(data))
 
 
-def wait_for_target(instance: Instance) -> None:
+def wait_for_target(instance: Instance, stood: str) -> None:
     """Wait until the instance stands where the copy stood."""
+    state, place = stood.split("|")
+    is_there = IS_THERE.format(state=state, place=place)
     deadline = time.monotonic() + START_PATIENCE_SECONDS
     while True:
-        seen = postgres.psql(instance.port, WHERE_IT_STANDS, timeout=2.0).stdout.strip()
-        if "t" in seen.split("|")[:2]:
+        if postgres.psql(instance.port, is_there, timeout=2.0).stdout.strip() == "t":
             return
         if time.monotonic() > deadline:
             raise RefusedError(

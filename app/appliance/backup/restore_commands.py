@@ -7,13 +7,15 @@ import time
 from collections.abc import Iterator
 from datetime import datetime
 
-from appliance.backup import copying, record, restore, table, taking, watch
+from appliance.backup import copying, dump, record, restore, sealed, table, taking, watch
 from appliance.backup.listing import local
-from appliance.backup.places import FETCHED, REPOSITORY
-from appliance.backup.record import LOCAL, S3
+from appliance.backup.places import FETCHED, REPOSITORY, SCRATCH
+from appliance.backup.record import DUMP, LOCAL, S3
 from appliance.backup.restore import Target
 from appliance.backup.scratch import Scratch
+from appliance.backup.sealed import Sealed
 from appliance.database.cluster import Cluster
+from appliance.database.settings import Instance
 from appliance.database.state import Store
 from appliance.output import OK, RefusedError
 
@@ -40,7 +42,7 @@ def add_target(parser: argparse.ArgumentParser) -> None:
     group = parser.add_mutually_exclusive_group(required=True)
     group.add_argument("--to", type=moment, metavar="TIME", help="as it was then, e.g. '2026-11-24 14:05:00'")
     group.add_argument("--latest", action="store_true", help="the newest that the archive holds")
-    group.add_argument("--set", metavar="BACKUP", help="the end of this backup")
+    group.add_argument("--set", metavar="BACKUP", help="the end of this backup, or this dump")
     parser.add_argument("--from", dest="source", choices=[LOCAL, S3], default=LOCAL, help="where the backups are taken")
 
 
@@ -92,18 +94,42 @@ def confirm(arguments: argparse.Namespace) -> None:
 
 def bring_back(arguments: argparse.Namespace, store: Store, cluster: Cluster) -> int:
     """Restore the database."""
-    target = choose(arguments)
     if arguments.into == "scratch":
         with alone():
-            fetch(target)
-            restore.prepare(COPY, target, watch.leader(store, cluster), say)
-            COPY.promote()
+            stand(COPY, arguments, watch.leader(store, cluster))
         say(
             f"A copy stands apart from everything: psql -h {COPY.sockets} -U postgres luckygas\n"
             f"It goes by: luckygas restore-discard scratch"
         )
         return OK
-    return into_production(arguments, store, cluster, target)
+    if sealed.is_label(arguments.set):
+        raise RefusedError(
+            f"a dump does not take the place of what runs. Have a copy of it to look at, without --into; "
+            f"or bring back its tables: luckygas restore-table NAME --set {arguments.set}"
+        )
+    return into_production(arguments, store, cluster, choose(arguments))
+
+
+def stand(scratch: Scratch, arguments: argparse.Namespace, primary: Instance | None) -> str:
+    """Have a throw-away server hold what was asked for; returns what that is."""
+    if sealed.is_label(arguments.set):
+        dump.restore(scratch, find_dump(arguments), say)
+        return arguments.set
+    target = choose(arguments)
+    fetch(target)
+    restore.prepare(scratch, target, primary, say)
+    scratch.promote()
+    return target.words
+
+
+def find_dump(arguments: argparse.Namespace) -> Sealed:
+    """Return the dump that was named, from here or from the bucket."""
+    one = sealed.find(arguments.set, copying.open_bucket() if arguments.source == S3 else None, FETCHED)
+    if one.kind != DUMP:
+        raise RefusedError(f"{one.label} is no dump but a configuration; to open it: gpg --decrypt FILE | tar -xz")
+    # It is compressed, and has no indexes.
+    taking.require(SCRATCH, 10 * one.size, f"a server with what is in {one.label}")
+    return one
 
 
 def into_production(arguments: argparse.Namespace, store: Store, cluster: Cluster, target: Target) -> int:
@@ -144,16 +170,14 @@ def bring_back_table(arguments: argparse.Namespace, store: Store, cluster: Clust
     if primary is None:
         raise RefusedError("no instance leads, so there is nowhere to put it; see: luckygas db status")
     database = arguments.database or cluster.settings.databases[0]
-    target = choose(arguments)
     scratch = Scratch("table")
     with alone():
         try:
-            fetch(target)
-            restore.prepare(scratch, target, primary, say)
+            words = stand(scratch, arguments, primary)
             copy, rows = table.bring(scratch, primary, database, arguments.table, say)
         finally:
             scratch.discard()
-    say(f"{arguments.table} of {target.words}: {rows} rows, as {copy} in {database}")
+    say(f"{arguments.table} of {words}: {rows} rows, as {copy} in {database}")
     return OK
 
 

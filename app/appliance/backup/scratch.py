@@ -70,6 +70,18 @@ class Scratch:
         self.start()
         return self.wait(say)
 
+    def initialize(self) -> None:
+        """Have an empty server, instead of one on restored data."""
+        self.discard()
+        self.data.mkdir(mode=0o700)
+        shutil.chown(self.data, "postgres", "postgres")
+        options = ["--username=postgres", "--auth=peer", "--encoding=UTF8", "--locale=C.UTF-8", "--no-sync"]
+        made = run([BIN / "initdb", f"--pgdata={self.data}", *options], user="postgres")
+        if made.returncode:
+            raise ScratchError(f"no empty server: {' '.join(made.stderr.split())}")
+        if run(["systemctl", "start", self.unit]).returncode:
+            raise ScratchError(f"the empty server did not start: {self.last_words()}")
+
     def start(self) -> None:
         """Have systemd start it."""
         run(["systemctl", "start", "--no-block", self.unit], timeout=10)

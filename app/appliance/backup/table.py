@@ -1,7 +1,6 @@
 """One table as it was: put beside what is there now, so that nothing is overwritten."""
 
 import re
-import subprocess
 from datetime import UTC, datetime
 
 from appliance.backup.pgbackrest import Say
@@ -9,7 +8,7 @@ from appliance.backup.scratch import Scratch, ScratchError
 from appliance.database import postgres
 from appliance.database.settings import BIN, SOCKETS, Instance
 from appliance.output import RefusedError
-from appliance.system import ENVIRONMENT, identity
+from appliance.system import pipe
 
 SCHEMA = "restored"
 NAME = re.compile(r"(?:([a-z_][a-z0-9_]*)\.)?([a-z_][a-z0-9_]*)")
@@ -26,7 +25,6 @@ def parse(wanted: str) -> tuple[str, str]:
 def bring(scratch: Scratch, primary: Instance, database: str, wanted: str, say: Say) -> tuple[str, int]:
     """Copy a table from a throw-away server to the one that leads; returns its name there, and its rows."""
     schema, name = parse(wanted)
-    scratch.promote()
     copy = f"{SCHEMA}.{name}_{datetime.now(UTC).astimezone():%Y%m%d_%H%M%S}"
     # A copy without constraints, defaults or owner: it has to fit into whatever the schema is today.
     scratch.psql(
@@ -38,10 +36,6 @@ def bring(scratch: Scratch, primary: Instance, database: str, wanted: str, say: 
     dump = scratch.client("pg_dump", f"--dbname={database}", "--no-owner", "--no-privileges", f"--table={copy}")
     load = [BIN / "psql", "-XAtqw", "-v", "ON_ERROR_STOP=1", "--single-transaction"]
     load += [f"--host={SOCKETS}", f"--port={primary.port}", "--username=postgres", f"--dbname={database}"]
-    shared = {"env": ENVIRONMENT, "cwd": "/", "stderr": subprocess.PIPE, **identity("postgres")}
-    with subprocess.Popen(dump, stdout=subprocess.PIPE, stdin=subprocess.DEVNULL, **shared) as source:  # noqa: S603
-        loaded = subprocess.run(load, stdin=source.stdout, stdout=subprocess.DEVNULL, check=False, **shared)  # noqa: S603
-        complaint = (source.stderr.read() if source.stderr else b"") + loaded.stderr
-    if source.returncode or loaded.returncode:
-        raise ScratchError(f"{copy} was not brought over: {' '.join(complaint.decode().split())}")
+    if complaint := pipe(dump, load, source_user="postgres", sink_user="postgres"):
+        raise ScratchError(f"{copy} was not brought over: {complaint}")
     return copy, rows

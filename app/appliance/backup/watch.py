@@ -4,12 +4,13 @@ import contextlib
 import time
 from dataclasses import dataclass, field
 
-from appliance.backup import archive, pgbackrest, record
+from appliance.backup import archive, pgbackrest, record, sealed
 from appliance.backup.archive import Archive
 from appliance.backup.bucket import SETTINGS_FILE
 from appliance.backup.lineage import number
 from appliance.backup.pgbackrest import BackRestError, Backup
-from appliance.backup.record import BACKUP, PROOF, Record
+from appliance.backup.record import BACKUP, DUMP, PROOF, Record
+from appliance.backup.sealed import Sealed
 from appliance.database import postgres
 from appliance.database.cluster import Cluster
 from appliance.database.postgres import QueryError
@@ -18,7 +19,11 @@ from appliance.database.state import STABLE, NoStateError, Store
 from appliance.system import run
 
 RETRY_SECONDS = 300.0
-UNITS = {BACKUP: "luckygas-backup.service", PROOF: "luckygas-backup-proof.service"}
+UNITS = {
+    BACKUP: "luckygas-backup.service",
+    PROOF: "luckygas-backup-proof.service",
+    DUMP: "luckygas-backup-dump.service",
+}
 
 
 @dataclass(frozen=True)
@@ -32,6 +37,7 @@ class View:
     record: Record
     forgone: list[str] = field(default_factory=list)
     """Like `missing`, but from before the newest backup: the way from there to today is whole."""
+    sealed: list[Sealed] = field(default_factory=list)
 
 
 def leader(store: Store, cluster: Cluster) -> Instance | None:
@@ -54,7 +60,8 @@ def look(primary: Instance | None) -> View:
     remembered = Record.load()
     if not SETTINGS_FILE.exists():
         remembered.copied, remembered.copied_at = [], 0.0  # of a bucket that is no more
-    return View(backups, found, missing, archive.waiting(primary) if primary else 0, remembered, forgone)
+    waiting = archive.waiting(primary) if primary else 0
+    return View(backups, found, missing, waiting, remembered, forgone, sealed.held())
 
 
 def due(view: View, now: float) -> list[str]:
