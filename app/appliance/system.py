@@ -12,7 +12,7 @@ import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 ENVIRONMENT = {
     "PATH": "/usr/sbin:/usr/bin:/sbin:/bin",
@@ -59,6 +59,13 @@ def run(
         return subprocess.CompletedProcess(list(command), TIMED_OUT, "", f"no answer within {timeout:g} s")
 
 
+def begin(command: Sequence[str | Path], *, user: str | None = None, **streams: Any) -> subprocess.Popen:
+    """Start a command and go on. Its streams are as Popen takes them; it reads nothing unless they say so."""
+    streams = {"stdin": subprocess.DEVNULL, **streams}
+    words = [str(word) for word in command]
+    return subprocess.Popen(words, env=ENVIRONMENT, cwd="/", **streams, **identity(user))  # noqa: S603 - as in `run`
+
+
 def pipe(
     source: Sequence[str | Path],
     sink: Sequence[str | Path],
@@ -69,13 +76,9 @@ def pipe(
 ) -> str:
     """Run a command on what another one prints; returns what they complained of when one failed, or nothing."""
     with tempfile.TemporaryFile() as complaints:
-        shared = {"env": ENVIRONMENT, "cwd": "/", "stderr": complaints}
-        with subprocess.Popen(  # noqa: S603 - constants, and names that were checked
-            source, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, **shared, **identity(source_user)
-        ) as first:
-            second = subprocess.run(  # noqa: S603
-                sink, stdin=first.stdout, stdout=stdout, check=False, **shared, **identity(sink_user)
-            )
+        with begin(source, user=source_user, stdout=subprocess.PIPE, stderr=complaints) as first:
+            second = begin(sink, user=sink_user, stdin=first.stdout, stdout=stdout, stderr=complaints)
+            second.wait()
         if not first.returncode and not second.returncode:
             return ""
         complaints.seek(0)

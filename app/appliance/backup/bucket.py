@@ -106,20 +106,20 @@ class Bucket:
 
     def upload(self, key: str, file: Path) -> None:
         """Write a file; one that takes several parts goes on where an earlier run got to."""
-        if file.stat().st_size <= PART_BYTES:
+        size = file.stat().st_size
+        if size <= PART_BYTES:
             self.put(key, file.read_bytes())
             return
         with self.told(), file.open("rb") as source:
             upload, parts = self.begun(key)
             number = 0
-            while content := source.read(part_bytes(file.stat().st_size)):
+            while content := source.read(part_bytes(size)):
                 number += 1
                 if parts.get(number) != hashlib.md5(content, usedforsecurity=False).hexdigest():
                     where = {"Bucket": self.name, "Key": key, "UploadId": upload, "PartNumber": number}
                     sent = self.client.upload_part(**where, Body=content, ContentMD5=md5(content))
-                    parts[number] = sent["ETag"].strip(
-                        '"'
-                    )  # no digest where the other side encrypts by a key of its own
+                    # The other side's word for it: no digest of ours where it encrypts by a key of its own.
+                    parts[number] = sent["ETag"].strip('"')
             whole = [{"PartNumber": one, "ETag": f'"{parts[one]}"'} for one in range(1, number + 1)]
             self.client.complete_multipart_upload(
                 Bucket=self.name, Key=key, UploadId=upload, MultipartUpload={"Parts": whole}

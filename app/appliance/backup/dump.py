@@ -12,15 +12,15 @@ from dataclasses import dataclass
 from appliance.backup import sealed, taking
 from appliance.backup.pgbackrest import Say
 from appliance.backup.places import SCRATCH
-from appliance.backup.proof import COUNT, TABLES
+from appliance.backup.proof import COUNT, TABLES, count
 from appliance.backup.record import DUMP, Proof
 from appliance.backup.scratch import Scratch
 from appliance.backup.sealed import Sealed, SealError
 from appliance.database import postgres
 from appliance.database.cluster import Cluster
-from appliance.database.settings import BIN, SOCKETS, Instance
+from appliance.database.settings import BIN, Instance
 from appliance.output import RefusedError
-from appliance.system import ENVIRONMENT, identity
+from appliance.system import begin
 
 END = "that is all"
 
@@ -47,24 +47,12 @@ class Snapshot:
         return {table: int(self.ask(COUNT.format(table=table))[0]) for table in self.ask(TABLES.strip())}
 
 
-def address(instance: Instance, database: str) -> list[str]:
-    """Return the options by which PostgreSQL's programs reach a database."""
-    return [f"--host={SOCKETS}", f"--port={instance.port}", "--username=postgres", f"--dbname={database}"]
-
-
 @contextlib.contextmanager
 def snapshot(instance: Instance, database: str) -> Iterator[Snapshot]:
     """Hold a moment for as long as it is needed."""
-    with subprocess.Popen(  # noqa: S603 - names that were checked
-        [BIN / "psql", "-XAtqw", "-v", "ON_ERROR_STOP=1", *address(instance, database)],
-        env=ENVIRONMENT,
-        cwd="/",
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        **identity("postgres"),
-    ) as session:
+    command = [BIN / "psql", "-XAtqw", "-v", "ON_ERROR_STOP=1", *instance.address(database)]
+    streams = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
+    with begin(command, user="postgres", text=True, **streams) as session:
         one = Snapshot(session)
         one.ask("BEGIN ISOLATION LEVEL REPEATABLE READ; SET LOCAL idle_in_transaction_session_timeout = 0")
         yield one
@@ -109,7 +97,7 @@ def write(source: Instance, one: Sealed, say: Say) -> dict[str, int]:
     with snapshot(source, one.subject) as moment:
         name = moment.ask("SELECT pg_export_snapshot()")[0]
         options = ["--format=custom", "--compress=zstd:3", f"--snapshot={name}"]
-        sealed.seal(one.file, [BIN / "pg_dump", *options, *address(source, one.subject)], user="postgres")
+        sealed.seal(one.file, [BIN / "pg_dump", *options, *source.address(one.subject)], user="postgres")
         return moment.rows()
 
 
@@ -119,12 +107,11 @@ def prove(one: Sealed, wrote: dict[str, int], say: Say) -> Proof:
     try:
         restore(scratch, one, say)
         seconds = time.time() - began
-        rows = {table: int(scratch.psql(COUNT.format(table=table), database=one.subject)) for table in wrote}
-        held = scratch.psql(TABLES, database=one.subject).splitlines()
+        rows = count(scratch, one.subject)
     finally:
         scratch.discard()
-    if rows != wrote or sorted(held) != sorted(wrote):
-        differing = [table for table in {*wrote, *held} if rows.get(table) != wrote.get(table)]
+    if rows != wrote:
+        differing = [table for table in sorted({*wrote, *rows}) if rows.get(table) != wrote.get(table)]
         raise SealError(f"the dump of {one.subject} was restored with other rows: {', '.join(differing)}")
     return Proof(
         one.label,

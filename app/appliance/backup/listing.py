@@ -48,7 +48,7 @@ def report(view: View, now: float) -> Report:
                 "kind": backup.kind,
                 "size_bytes": backup.size,
                 "stored_bytes": backup.stored,
-                "where": [LOCAL, *([S3] if backup.label in view.record.copied else [])],
+                "where": where(backup.label, view),
                 "proven": local(proof.at) if proof and proof.good else None,
                 "verdict": verdict if view.archive.leads_here(backup) else "left behind by a restore",
                 "restore_seconds": proof.seconds if proof and proof.good else None,
@@ -78,13 +78,18 @@ def beside(one: Sealed, view: View) -> dict[str, object]:
         "when": local(one.at),
         "kind": one.kind,
         "stored_bytes": one.size,
-        "where": [LOCAL, *([S3] if one.label in view.record.copied else [])],
+        "where": where(one.label, view),
         "proven": local(proof.at) if proof else None,
         "verdict": "good" if proof else "read back",
         "restore_seconds": proof.seconds if proof else None,
         "rows": proof.rows if proof else None,
         "file": str(one.file),
     }
+
+
+def where(label: str, view: View) -> list[str]:
+    """Return where something lies."""
+    return [LOCAL, *([S3] if label in view.record.copied else [])]
 
 
 def copied(at: float) -> str:
@@ -151,25 +156,22 @@ def size(count: float) -> str:
     return f"{count:.1f} TB"
 
 
+def line(row: dict) -> str:
+    """Return the line of a backup, or of what stands beside the repository: that has no size but its own, and rows."""
+    proven, whole = row["verdict"], size(row["size_bytes"]) if "size_bytes" in row else ""
+    if row["proven"]:
+        seen = f"{row['rows']} rows" if "rows" in row else f"{row['behind_seconds']:.0f} s behind"
+        proven = f"{row['proven'][:19]} in {row['restore_seconds']:.0f} s, {seen}"
+    return (
+        f"{row['label']:<34}{row['kind']:<8}{row['when'][:19]:<21}{whole:>9}{size(row['stored_bytes']):>9}"
+        f"  {','.join(row['where']):<10}{proven}"
+    )
+
+
 def human(found: Report) -> str:
     """Return the report as a page for the terminal."""
     lines = [f"{'BACKUP':<34}{'KIND':<8}{'WHEN':<21}{'SIZE':>9}{'STORED':>9}  {'WHERE':<10}PROVEN"]
-    for row in found.data["backups"]:  # type: ignore[attr-defined]
-        proven = row["verdict"]
-        if row["proven"]:
-            proven = f"{row['proven'][:19]} in {row['restore_seconds']:.0f} s, {row['behind_seconds']:.0f} s behind"
-        lines.append(
-            f"{row['label']:<34}{row['kind']:<8}{row['when'][:19]:<21}{size(row['size_bytes']):>9}"
-            f"{size(row['stored_bytes']):>9}  {','.join(row['where']):<10}{proven}"
-        )
-    for row in found.data["dumps"]:  # type: ignore[attr-defined]
-        proven = row["verdict"]
-        if row["proven"]:
-            proven = f"{row['proven'][:19]} in {row['restore_seconds']:.0f} s, {row['rows']} rows"
-        lines.append(
-            f"{row['label']:<34}{row['kind']:<8}{row['when'][:19]:<21}{'':>9}{size(row['stored_bytes']):>9}"
-            f"  {','.join(row['where']):<10}{proven}"
-        )
+    lines += [line(row) for row in (*found.data["backups"], *found.data["dumps"])]  # type: ignore[misc]
     seen = found.data["archive"]
     age = "never" if seen["age_seconds"] is None else f"{seen['age_seconds']:.0f} s ago"  # type: ignore[index]
     lines += ["", f"last WAL archived {age}, {seen['waiting_segments']} segments wait"]  # type: ignore[index]

@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from appliance.backup.places import REPOSITORY, STANZA
-from appliance.system import ENVIRONMENT, identity, run
+from appliance.system import begin, run
 
 Say = Callable[[str], None]
 FULL, DIFFERENTIAL = "full", "diff"
@@ -49,16 +49,8 @@ def follow(say: Say, *arguments: str) -> None:
     """Run pgBackRest as PostgreSQL's user, and tell how far it is; its complaint becomes the error."""
     command = ["pgbackrest", f"--stanza={STANZA}", "--log-level-console=detail", *arguments]
     told, complaints = time.monotonic(), []
-    with subprocess.Popen(  # noqa: S603 - constants, and names that were checked
-        command,
-        env=ENVIRONMENT,
-        cwd="/",
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        **identity("postgres"),
-    ) as process:
+    streams = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
+    with begin(command, user="postgres", text=True, **streams) as process:
         for line in process.stdout or ():
             if (found := PERCENT.search(line)) and time.monotonic() - told >= TELL_SECONDS:
                 told = time.monotonic()

@@ -11,7 +11,5 @@ SEGMENT_BYTES = 16 << 20
 KEPT = Path("/var/lib/postgresql/before-restore-")  # and the time: what a restore put aside
 FETCHED = Path("/var/lib/pgbackrest-fetched")  # a repository that was brought back from a bucket
 SEALED = Path("/var/lib/luckygas/sealed")  # dumps and the configuration, encrypted
-ANSWERS = Path(
-    "/var/lib/luckygas/answers"
-)  # what the operator answered, and the secrets: by these the machine was made
+ANSWERS = Path("/var/lib/luckygas/answers")  # the operator's, and the secrets: by these the machine was made
 PASSPHRASE_FILE = Path("/etc/luckygas/backup_passphrase")

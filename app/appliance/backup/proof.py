@@ -41,6 +41,12 @@ def needed(backup: Backup) -> int:
     return int(1.1 * backup.size) + (1 << 29)
 
 
+def count(scratch: Scratch, database: str) -> dict[str, int]:
+    """Count the rows of every table of a database on a throw-away server."""
+    tables = scratch.psql(TABLES, database=database).splitlines()
+    return {table: int(scratch.psql(COUNT.format(table=table), database=database)) for table in tables}
+
+
 def is_distant_due(record: Record, now: float) -> bool:
     """Tell whether it is time to prove what is in the bucket, instead of what is here: once a week."""
     good = record.last_good(S3)
@@ -154,9 +160,9 @@ class Examination:
     def count_copy(self) -> dict[str, int]:
         """Count the rows of every table in the copy."""
         return {
-            f"{database}: {table}": int(self.scratch.psql(COUNT.format(table=table), database=database))
+            f"{database}: {table}": rows
             for database in self.databases
-            for table in self.scratch.psql(TABLES, database=database).splitlines()
+            for table, rows in count(self.scratch, database).items()
         }
 
     def compare(self, before: dict[str, int], after: dict[str, int]) -> int:

@@ -31,7 +31,7 @@ AT_FDCWD = -100
 START_PATIENCE_SECONDS = 300.0
 TELL_SECONDS = 10.0
 # At its target it waits. Without one it goes on looking for WAL, and is there when it has replayed what the copy had.
-WHERE_IT_STANDS = "SELECT pg_get_wal_replay_pause_state(), pg_last_wal_replay_lsn()"
+STANDING = "SELECT pg_get_wal_replay_pause_state(), pg_last_wal_replay_lsn()"
 IS_THERE = """
 SELECT CASE '{state}' WHEN 'paused' THEN pg_get_wal_replay_pause_state() = 'paused'
   ELSE pg_last_wal_replay_lsn() >= '{place}' END
@@ -117,7 +117,7 @@ def refuse_unless_possible(state: State, cluster: Cluster) -> str:
 
 def take_over(store: Store, cluster: Cluster, scratch: Scratch, words: str, say: Say) -> tuple[State, Path]:
     """Have the copy lead in the place of what runs; returns the new state and where the old data is kept."""
-    stood = scratch.psql(WHERE_IT_STANDS)
+    stood = scratch.psql(STANDING)
     scratch.stop()
     with store.lock():
         state = store.load()

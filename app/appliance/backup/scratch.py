@@ -54,6 +54,12 @@ class Scratch:
         self.stop()
         shutil.rmtree(self.data, ignore_errors=True)
 
+    def clear(self) -> None:
+        """Stop it and have an empty directory for its data."""
+        self.discard()
+        self.data.mkdir(mode=0o700)
+        shutil.chown(self.data, "postgres", "postgres")
+
     def stop(self) -> None:
         """Stop it; what it has replayed is on the disk then."""
         run(["systemctl", "stop", self.unit], timeout=600)
@@ -61,9 +67,7 @@ class Scratch:
 
     def restore(self, label: str, target: Sequence[str], repository: Path, say: Say) -> float:
         """Restore a backup and have a server stand at the target, in recovery; returns when its last commit was."""
-        self.discard()
-        self.data.mkdir(mode=0o700)
-        shutil.chown(self.data, "postgres", "postgres")
+        self.clear()
         say(f"restoring {label}")
         pgbackrest.restore(label, self.data, target, repository, say)
         say("replaying WAL")
@@ -72,9 +76,7 @@ class Scratch:
 
     def initialize(self) -> None:
         """Have an empty server, instead of one on restored data."""
-        self.discard()
-        self.data.mkdir(mode=0o700)
-        shutil.chown(self.data, "postgres", "postgres")
+        self.clear()
         options = ["--username=postgres", "--auth=peer", "--encoding=UTF8", "--locale=C.UTF-8", "--no-sync"]
         made = run([BIN / "initdb", f"--pgdata={self.data}", *options], user="postgres")
         if made.returncode:

@@ -142,7 +142,8 @@ def find(label: str, bucket: Bucket | None, place: Path) -> Sealed:
     """Return what is called so; from a bucket it is brought here first."""
     names = [label + suffix for suffix in SUFFIXES.values()]
     if bucket:
-        there = [name for name in names if PREFIX + name in bucket.keys(PREFIX)]
+        keys = bucket.keys(PREFIX + label)
+        there = [name for name in names if PREFIX + name in keys]
         for name in there:
             bucket.download(PREFIX + name, place / name)
         found = [one for name in there if (one := read(place / name))]

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from appliance.backup.pgbackrest import Say
 from appliance.backup.scratch import Scratch, ScratchError
 from appliance.database import postgres
-from appliance.database.settings import BIN, SOCKETS, Instance
+from appliance.database.settings import BIN, Instance
 from appliance.output import RefusedError
 from appliance.system import pipe
 
@@ -34,8 +34,7 @@ def bring(scratch: Scratch, primary: Instance, database: str, wanted: str, say: 
     say(f"{rows} rows go to {copy}")
     postgres.query(primary, f"CREATE SCHEMA IF NOT EXISTS {SCHEMA}", database=database)
     dump = scratch.client("pg_dump", f"--dbname={database}", "--no-owner", "--no-privileges", f"--table={copy}")
-    load = [BIN / "psql", "-XAtqw", "-v", "ON_ERROR_STOP=1", "--single-transaction"]
-    load += [f"--host={SOCKETS}", f"--port={primary.port}", "--username=postgres", f"--dbname={database}"]
+    load = [BIN / "psql", "-XAtqw", "-v", "ON_ERROR_STOP=1", "--single-transaction", *primary.address(database)]
     if complaint := pipe(dump, load, source_user="postgres", sink_user="postgres"):
         raise ScratchError(f"{copy} was not brought over: {complaint}")
     return copy, rows

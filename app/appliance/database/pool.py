@@ -7,7 +7,7 @@ from pathlib import Path
 from appliance.database.postgres import psql
 from appliance.database.settings import BIN, SOCKETS, Settings
 from appliance.output import RefusedError
-from appliance.system import ENVIRONMENT, has_replaced_files, identity, log, run, write_file
+from appliance.system import begin, has_replaced_files, log, run, write_file
 
 # pgBouncer takes several hosts but one port: here each instance's socket has a directory, and the same name in it.
 LINKS = Path("/run/luckygas-database")
@@ -48,15 +48,8 @@ def hold(settings: Settings) -> None:
             "-d",
             "pgbouncer",
         ]
-        subprocess.Popen(  # noqa: S603 - constants
-            [str(word) for word in command] + ["-c", f"PAUSE {database}"],
-            env=ENVIRONMENT,
-            cwd="/",
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            **identity("postgres"),
-        )
+        command += ["-c", f"PAUSE {database}"]
+        begin(command, user="postgres", stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
 
 def pause(settings: Settings, patience: float) -> bool:

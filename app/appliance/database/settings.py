@@ -35,6 +35,10 @@ class Instance:
         """Its configuration directory."""
         return Path(f"/etc/postgresql/{VERSION}/{self.name}")
 
+    def address(self, database: str) -> list[str]:
+        """Return the options by which PostgreSQL's programs reach one of its databases, as the superuser."""
+        return [f"--host={SOCKETS}", f"--port={self.port}", "--username=postgres", f"--dbname={database}"]
+
     @property
     def slot(self) -> str:
         """The slot that keeps WAL for it on its upstream; repmgr's own name for it."""
