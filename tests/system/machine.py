@@ -53,6 +53,10 @@ class Machine:
         """Return who leads."""
         return self.status()["primary"]
 
+    def standbys(self) -> list[str]:
+        """Return who follows."""
+        return [node["name"] for node in self.status()["nodes"] if node["role"] == "standby"]
+
     def port(self, instance: str) -> int:
         """Return an instance's port."""
         told = json.loads(self.run("cat /etc/luckygas/database.json"))

@@ -6,7 +6,7 @@ import time
 
 import pytest
 from machine import Load, Machine
-from test_backup import METRICS, REPOSITORY, backups, begin_again, labels, metric
+from test_backup import ARCHIVE, METRICS, REPOSITORY, backups, begin_again, labels, metric
 
 RARE = pytest.mark.skipif(int(os.environ.get("LUCKYGAS_ROUNDS", "10")) < 3, reason="takes long: by make system")
 STATE = "/var/lib/luckygas/database/state.json"
@@ -46,7 +46,7 @@ def test_a_failover_leaves_no_gap_in_the_archive(machine: Machine) -> None:
             left.append(machine.sql(old, "SELECT pg_walfile_name(pg_switch_wal())"))
         machine.run(f"kill -9 $(head -1 /var/lib/postgresql/17/{old}/postmaster.pid)")
         machine.wait(lambda: machine.primary() not in (None, old), "another one leads")
-        names = " ".join(f"{REPOSITORY}/archive/luckygas/17-1/*/{segment}-*" for segment in left)
+        names = " ".join(f"{ARCHIVE}/*/{segment}-*" for segment in left)
         machine.wait(lambda: machine.run(f"ls {names} | wc -l", check=False) == str(len(left)), "all are there", 30)
     machine.run("systemctl start luckygas-backup-watch.timer")
     machine.wait_until_whole()

@@ -70,7 +70,7 @@ def test_a_fenced_instance_cannot_be_started(machine: Machine) -> None:
 
 def test_stopped_while_it_starts(machine: Machine) -> None:
     """systemd then sends a signal instead of asking pg_ctl; clients that come in meanwhile do not hold it up."""
-    standby = next(node["name"] for node in machine.status()["nodes"] if node["role"] == "standby")
+    standby = machine.standbys()[0]
     unit, log = f"postgresql@17-{standby}", f"/var/log/postgresql/postgresql-17-{standby}.log"
     machine.run(f"systemctl stop {SUPERVISOR} luckygas-database-reconcile.timer {unit}; systemctl reset-failed {unit}")
     answers = f"psql -XAtq -h /run/postgresql -p {machine.port(standby)} -U postgres -c 'SELECT 1'"
@@ -82,7 +82,7 @@ def test_stopped_while_it_starts(machine: Machine) -> None:
 def test_promoted_behind_our_back(machine: Machine) -> None:
     """Somebody promotes a standby by hand: it is taken out before it matters, and made a copy again."""
     leader = machine.primary()
-    rogue = next(node["name"] for node in machine.status()["nodes"] if node["role"] == "standby")
+    rogue = machine.standbys()[0]
     with Load(machine, 4, 0.05) as load:
         machine.sql(rogue, "SELECT pg_promote()", check=False)
         machine.wait(
@@ -100,7 +100,7 @@ def test_promoted_behind_our_back(machine: Machine) -> None:
 def test_both_replicas_killed(machine: Machine) -> None:
     """Writes go on within five seconds, and wait for a standby again once one is back."""
     leader = machine.primary()
-    replicas = [node["name"] for node in machine.status()["nodes"] if node["role"] == "standby"]
+    replicas = machine.standbys()
     # Their repair is kept away, so that the fall-back itself is what is seen.
     for replica in replicas:
         machine.run(f"systemctl mask --runtime postgresql@17-{replica}")
@@ -124,7 +124,7 @@ def test_both_replicas_killed(machine: Machine) -> None:
 def test_killed_while_no_standby_streams(machine: Machine) -> None:
     """Acknowledged writes lie on the primary alone: nobody else may lead, so the same one is started again."""
     leader = machine.primary()
-    replicas = [f"postgresql@17-{node['name']}" for node in machine.status()["nodes"] if node["role"] == "standby"]
+    replicas = [f"postgresql@17-{name}" for name in machine.standbys()]
     machine.run(f"systemctl mask --runtime {' '.join(replicas)}; systemctl stop {' '.join(replicas)}")
     machine.wait(lambda: not machine.status()["quorum_commit"], "commits no longer wait", 20)
     with Load(machine, 4, 0.05) as load:
@@ -247,7 +247,7 @@ def test_rebooted_in_the_middle_of_a_failover(machine: Machine) -> None:
 
 def test_disk_of_the_primary_full(machine: Machine) -> None:
     """The primary has a disk of its own, and it is full: another one leads, and it comes back when there is room."""
-    small = next(node["name"] for node in machine.status()["nodes"] if node["role"] == "standby")
+    small = machine.standbys()[0]
     machine.run(
         f"systemctl stop postgresql@17-{small};"
         f" mount -t tmpfs -o size=700M,uid=$(id -u postgres),gid=$(id -g postgres),mode=0700 tmpfs {data(small)}"

@@ -13,10 +13,6 @@ STANDBYS = "postgresql@17-{}.service"
 GUARDIANS = "luckygas-database-supervisor.service luckygas-database-reconcile.timer"
 
 
-def standbys(machine: Machine) -> list[str]:
-    return [node["name"] for node in machine.status()["nodes"] if node["role"] == "standby"]
-
-
 def list_customers(appliance: Appliance, key: str) -> list[int]:
     answer = appliance.request("GET", PATH, Authorization=f"Bearer {key}")
     assert answer.status == 200, answer.text
@@ -33,7 +29,7 @@ def test_a_list_is_answered_by_a_standby(appliance: Appliance, machine: Machine)
     key = appliance.new_key()
     for _ in range(10):
         list_customers(appliance, key)
-    assert readers(machine, standbys(machine))
+    assert readers(machine, machine.standbys())
     assert not readers(machine, [machine.primary()])
     checks = appliance.request("GET", "/api/v1/health").json["checks"]
     assert (checks["database"]["status"], checks["reads"]["status"]) == ("ok", "ok")
@@ -49,7 +45,7 @@ def test_whoever_wrote_sees_it_at_once_on_either_instance(appliance: Appliance) 
 def test_nothing_fails_while_all_standbys_stop_and_come_back(appliance: Appliance, machine: Machine) -> None:
     key = appliance.new_key()
     list_customers(appliance, key)
-    units = " ".join(STANDBYS.format(name) for name in standbys(machine))
+    units = " ".join(STANDBYS.format(name) for name in machine.standbys())
     # Stopped against its will a standby would be back within seconds.
     appliance.run(f"systemctl stop {GUARDIANS}; systemctl stop --no-block {units}")
     slowest = 0.0
@@ -63,7 +59,7 @@ def test_nothing_fails_while_all_standbys_stop_and_come_back(appliance: Applianc
         appliance.run("systemctl start luckygas.target")
     assert slowest < 3.5, "a second for the pool, or two to connect"
     print(f"\nslowest list while the standbys were gone: {slowest:.2f} s")  # noqa: T201
-    while not readers(machine, standbys(machine)):
+    while not readers(machine, machine.standbys()):
         list_customers(appliance, key)
     machine.wait_until_whole()
     wait_until(lambda: appliance.health() == "ok", "health to be ok again")
