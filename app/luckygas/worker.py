@@ -43,9 +43,7 @@ def run(settings: Settings, own: WorkerSettings, *, wait: bool = True) -> None:
         timeout=10,
     )
     try:
-        app = App(connector=connector)
-        app.tasks, app.periodic_registry = queue.app.tasks, queue.app.periodic_registry
-        asyncio.run(_work(app, held, wait=wait))
+        asyncio.run(_work(queue.serving(connector), held, wait=wait))
     finally:
         held.dispose()
         held.redis.close()

@@ -10,7 +10,8 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Any, Final
 
-from procrastinate import App, JobContext, SyncPsycopgConnector
+from procrastinate import App, BaseConnector, JobContext, SyncPsycopgConnector
+from procrastinate.tasks import Task
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
@@ -24,8 +25,13 @@ _REASON_LENGTH: Final = 500
 
 logger = logging.getLogger(__name__)
 
-# The connector is never opened: what is enqueued travels on the connection of its cause, and a worker brings its own.
+# The connector is never opened: what is enqueued travels on the connection of its cause.
 app: Final = App(connector=SyncPsycopgConnector())
+
+SCHEDULE: Final[dict[str, str]] = {}
+"""The jobs that also run by themselves: when, as cron says it in UTC, by name."""
+
+_RUNS: Final[dict[str, Work]] = {}
 
 
 def job(name: str, *, cron: str | None = None) -> Callable[[Work], Work]:
@@ -36,13 +42,27 @@ def job(name: str, *, cron: str | None = None) -> Callable[[Work], Work]:
             arguments.pop("timestamp", None)
             _run_once(context, work, arguments)
 
-        task = app.task(name=name, retry=BackOff(), pass_context=True)(run)
+        _RUNS[name] = run
+        _add(app, name)
         if cron is not None:
-            # One waits at most: after an outage, a job that looks at everything need not run once for each miss.
-            app.periodic(cron=cron, queueing_lock=name)(task)
+            SCHEDULE[name] = cron
         return work
 
     return register
+
+
+def serving(connector: BaseConnector) -> App:
+    """Return an app with all jobs for a worker, which also begins those of the schedule, over its own connections.
+
+    The jobs are added anew: a task begins through the app that it was first added to, which has no connection.
+    """
+    own = App(connector=connector)
+    for name in _RUNS:
+        task = _add(own, name)
+        if name in SCHEDULE:
+            # One waits at most: after an outage, a job that looks at everything need not run once for each miss.
+            own.periodic(cron=SCHEDULE[name], queueing_lock=name)(task)
+    return own
 
 
 def enqueue(
@@ -55,6 +75,10 @@ def enqueue(
     connection = session.connection().connection.driver_connection
     deferrer = app.configure_task(name, lock=lock, schedule_at=at, connection=connection)
     return deferrer.defer(**arguments)
+
+
+def _add(to: App, name: str) -> Task:
+    return to.task(name=name, retry=BackOff(), pass_context=True)(_RUNS[name])
 
 
 def _run_once(context: JobContext, work: Work, arguments: dict[str, Any]) -> None:

@@ -31,6 +31,7 @@ class Control:
 
 
 CONTROL = Control()
+TICKED = threading.Event()
 
 
 @queue.job("tests.note")
@@ -39,6 +40,20 @@ def note(session: Session, _held: Resources, *, number: int) -> None:
     make_customer(session, name=f"job {number}")
     CONTROL.ran.append(number)
     CONTROL.act()
+
+
+@queue.job("tests.tick")
+def tick(session: Session, _held: Resources) -> None:
+    """Leave a customer behind."""
+    make_customer(session, name="tick")
+    TICKED.set()
+
+
+@pytest.fixture(autouse=True)
+def schedule(monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
+    """Let no scheduled job of the service begin because of the time of day."""
+    monkeypatch.setattr(queue, "SCHEDULE", {})
+    return queue.SCHEDULE
 
 
 @pytest.fixture
@@ -163,6 +178,15 @@ def test_a_job_whose_worker_is_gone_is_taken_over(control, committed, work, monk
     work()
     work()
     assert effects(committed) == ["job 1", "job 2"]
+
+
+def test_a_scheduled_job_begins_by_itself(control, committed, work, schedule) -> None:
+    schedule["tests.tick"] = "* * * * *"
+    TICKED.clear()
+    control.act = lambda: TICKED.wait(20)  # keeps the worker at work until its schedule has had its turn
+    enqueue(committed, 1)
+    work()
+    assert effects(committed) == ["job 1", "tick"]
 
 
 def test_what_is_hopeless_dies_at_once_and_can_be_replayed(control, committing_app, committed, work) -> None:
