@@ -12,6 +12,7 @@ from luckygas.accounts import cli as accounts
 from luckygas.config import MigrationSettings, Settings, WorkerSettings
 from luckygas.db import engine as database
 from luckygas.db.migrate import MigrationRunning, upgrade
+from luckygas.demo.cli import demo_data
 from luckygas.environment import SettingsError
 from luckygas.errors import Problem
 from luckygas.jobs import service as jobs
@@ -106,3 +107,4 @@ def replay_job(job_id: int) -> None:
 
 main.add_command(accounts.person)
 main.add_command(accounts.key)
+main.add_command(demo_data)
