@@ -5,12 +5,14 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 
 from luckygas.accounts import api_keys, api_me, api_people
 from luckygas.accounts.callers import Callers
+from luckygas.billing import api as billing
 from luckygas.config import Settings
 from luckygas.customers import api as customers
 from luckygas.cylinders import api as cylinders
 from luckygas.deliveries import api as deliveries
 from luckygas.drivers import api as drivers
 from luckygas.jobs import api as jobs
+from luckygas.ledger import api as ledger
 from luckygas.ops import health, logging
 from luckygas.orders import api as orders
 from luckygas.resources import Authenticate, Resources
@@ -52,6 +54,8 @@ def create_app(settings: Settings | None = None) -> Flask:
         drivers.blueprint,
         cylinders.blueprint,
         deliveries.blueprint,
+        billing.blueprint,
+        ledger.blueprint,
         jobs.blueprint,
     ):
         app.register_blueprint(blueprint)

@@ -28,6 +28,8 @@ class Permission(StrEnum):
     ROUTES_READ = "routes:read"
     ROUTES_WRITE = "routes:write"
     DELIVERIES_WRITE = "deliveries:write"
+    BILLING_READ = "billing:read"
+    BILLING_WRITE = "billing:write"
     JOBS_READ = "jobs:read"
     JOBS_WRITE = "jobs:write"
 

@@ -11,8 +11,9 @@ from typing import Final
 
 from procrastinate import App, PsycopgConnector
 
+from luckygas.billing import jobs as _billing  # noqa: F401 - importing a module registers its jobs
 from luckygas.config import Settings, WorkerSettings
-from luckygas.deliveries import jobs as _deliveries  # noqa: F401 - importing a module registers its jobs
+from luckygas.deliveries import jobs as _deliveries  # noqa: F401
 from luckygas.jobs import queue
 from luckygas.jobs import upkeep as _upkeep  # noqa: F401
 from luckygas.resources import Resources

@@ -7,7 +7,8 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from flask import Flask
 
-from factories import make_customer, make_cylinder, make_driver, make_key, make_order
+from factories import TODAY, make_customer, make_cylinder, make_driver, make_key, make_order
+from luckygas.ledger import service as ledger
 from luckygas.resources import Resources
 
 AT_ONCE = 6
@@ -58,3 +59,21 @@ def test_a_deposit_is_given_back_once(committing_app: Flask, send: Send) -> None
         path = f"/api/v1/customers/{make_customer(session).id}/deposits"
     assert send("POST", path, {"amount_twd": 1500}) == 201
     assert at_once(lambda _: send("POST", path, {"amount_twd": -1500})) == {201: 1, 409: AT_ONCE - 1}
+
+
+def test_a_debt_is_paid_once(committing_app: Flask, send: Send) -> None:
+    with Resources.of(committing_app).sessions.begin() as session:
+        order = make_order(session)
+        sale = ledger.Sale(order_id=order.id, customer_id=order.customer_id, total_twd=order.total_twd)
+        ledger.sell(session, sale=sale, day=TODAY, by="tests")
+        body = {"customer_id": order.customer_id, "method": "cash", "amount_twd": order.total_twd}
+    assert at_once(lambda _: send("POST", "/api/v1/payments", body)) == {201: 1, 409: AT_ONCE - 1}
+
+
+def test_a_payment_is_reversed_once(committing_app: Flask, send: Send) -> None:
+    with Resources.of(committing_app).sessions.begin() as session:
+        line = ledger.Line.cash(5, driver_id=None)
+        bank = ledger.Line(account=ledger.Account.BANK, amount_twd=-5)
+        booking = ledger.Booking(kind=ledger.EntryKind.PAYMENT, day=TODAY, by="tests", lines=[line, bank])
+        path = f"/api/v1/ledger/entries/{ledger.post(session, booking=booking).id}/reversal"
+    assert at_once(lambda _: send("POST", path, {"reason": "x"})) == {201: 1, 409: AT_ONCE - 1}

@@ -17,6 +17,7 @@ from luckygas.customers.schemas import (
 )
 from luckygas.db.session import current_session
 from luckygas.errors import CONFLICTS
+from luckygas.resources import resources
 from luckygas.web.addresses import API
 from luckygas.web.auth import current_principal
 from luckygas.web.blueprint import Blueprint
@@ -68,8 +69,8 @@ def find(query: CustomerQuery) -> dict:
 @blueprint.output(DepositOut, status_code=201)
 def move_deposit(customer_id: int, deposit: DepositIn) -> tuple[Deposit, int]:
     """Take in a deposit for cylinders on loan, or give it back."""
-    by = current_principal().id
-    return service.move_deposit(current_session(), customer_id=customer_id, deposit=deposit, by=by), 201
+    by, today = current_principal().id, resources().today()
+    return service.move_deposit(current_session(), customer_id=customer_id, deposit=deposit, by=by, today=today), 201
 
 
 @blueprint.get("/<id:customer_id>/deposits", auth=Permission.CUSTOMERS_READ)

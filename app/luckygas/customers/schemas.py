@@ -149,6 +149,9 @@ class DepositIn(Body):
         int,
         Field(ge=-HIGHEST_DEPOSIT_TWD, le=HIGHEST_DEPOSIT_TWD, description="Whole TWD; negative when it is given back"),
     ]
+    driver_id: Annotated[RowId | None, Field(description="The driver whose cash it is; left out, it is the till's")] = (
+        None
+    )
     note: Annotated[Line, Field(max_length=200)] | None = None
 
 

@@ -1,13 +1,16 @@
 """What can be done with customers."""
 
 from collections.abc import Sequence
+from datetime import date
 
 from sqlalchemy import ColumnElement, func, or_, select, union
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from luckygas.customers.models import Customer, CustomerAddress, Deposit, UsualCylinders
 from luckygas.customers.schemas import CustomerChange, CustomerIn, CustomerQuery, DepositIn
-from luckygas.errors import EditedMeanwhile, FieldError, Invalid, NotFound, WrongState
+from luckygas.drivers import service as drivers
+from luckygas.errors import EditedMeanwhile, FieldError, Invalid, NotFound, WrongState, in_field
+from luckygas.ledger import service as ledger
 
 
 def create(session: Session, *, customer: CustomerIn) -> Customer:
@@ -21,7 +24,7 @@ def create(session: Session, *, customer: CustomerIn) -> Customer:
 
 def change(session: Session, *, customer_id: int, customer: CustomerChange) -> Customer:
     """Make a customer what `customer` says, unless somebody else changed it since that version."""
-    row = _locked(session, customer_id=customer_id)
+    row = lock(session, customer_id=customer_id)
     EditedMeanwhile.check(f"customer {row.id}", expected=customer.version, found=row.version)
     # What is not kept must be gone before something of the same key takes its place.
     row.further_addresses, row.usual_cylinders = [], []
@@ -29,6 +32,18 @@ def change(session: Session, *, customer_id: int, customer: CustomerChange) -> C
     _fill(row, customer)
     row.version += 1
     session.flush()
+    return row
+
+
+def lock(session: Session, *, customer_id: int) -> Customer:
+    """Return one customer, whom nobody else changes and whose money nobody else moves meanwhile; or raise `NotFound`.
+
+    Others may go on to write rows that refer to them, so two who did that first do not wait for each other here.
+    """
+    mode = {"of": Customer, "key_share": True}
+    row = session.get(Customer, customer_id, with_for_update=mode, populate_existing=True)
+    if row is None:
+        raise NotFound(f"there is no customer {customer_id}")
     return row
 
 
@@ -67,19 +82,26 @@ def find(session: Session, *, query: CustomerQuery, before_id: int, count: int) 
     return session.scalars(statement.order_by(Customer.id.desc()).limit(count)).all()
 
 
-def move_deposit(session: Session, *, customer_id: int, deposit: DepositIn, by: str) -> Deposit:
+def move_deposit(session: Session, *, customer_id: int, deposit: DepositIn, by: str, today: date) -> Deposit:
     """Take in or give back a deposit; never gives back more than is held."""
     if deposit.amount_twd == 0:
         raise Invalid.because(
             FieldError("amount_twd", "0 moves nothing: give what was paid, or negative what went back")
         )
-    _locked(session, customer_id=customer_id)
+    lock(session, customer_id=customer_id)
+    if deposit.driver_id is not None:
+        with in_field("driver_id"):
+            drivers.get(session, driver_id=deposit.driver_id)
     held = held_deposit(session, customer_id=customer_id)
     if held + deposit.amount_twd < 0:
         raise WrongState(f"{held} TWD are held for customer {customer_id}: give back that much at most")
-    row = Deposit(customer_id=customer_id, by=by, **deposit.model_dump())
+    row = Deposit(customer_id=customer_id, by=by, amount_twd=deposit.amount_twd, note=deposit.note)
     session.add(row)
     session.flush()
+    moved = ledger.Deposit(
+        deposit_id=row.id, customer_id=customer_id, amount_twd=row.amount_twd, driver_id=deposit.driver_id
+    )
+    ledger.move_deposit(session, deposit=moved, day=today, by=by)
     return row
 
 
@@ -103,13 +125,6 @@ def _fill(row: Customer, customer: CustomerIn) -> None:
         for position, place in enumerate(customer.further_addresses, start=1)
     ]
     row.usual_cylinders = [UsualCylinders(**usual.model_dump()) for usual in customer.usual_cylinders]
-
-
-def _locked(session: Session, *, customer_id: int) -> Customer:
-    row = session.get(Customer, customer_id, with_for_update={"of": Customer}, populate_existing=True)
-    if row is None:
-        raise NotFound(f"there is no customer {customer_id}")
-    return row
 
 
 def _contains(address: InstrumentedAttribute[str], fragment: str) -> list[ColumnElement[bool]]:

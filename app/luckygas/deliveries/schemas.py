@@ -11,6 +11,7 @@ from luckygas.web.pagination import NextCursor, PageQuery
 
 MOST_STOPS = 100
 MOST_CYLINDERS = 200
+MOST_CASH_TWD = 10_000_000
 
 _Serials = list[Annotated[str, Field(pattern="^[A-Z0-9-]{4,20}$")]]
 
@@ -32,13 +33,34 @@ class DeliverIn(Body):
 
     model_config = ConfigDict(
         json_schema_extra={
-            "examples": [{"delivered": ["LG20-000123"], "returned": ["LG20-000077"], "received_by": "王太太"}]
+            "examples": [
+                {
+                    "delivered": ["LG20-000123"],
+                    "returned": ["LG20-000077"],
+                    "received_by": "王太太",
+                    "cash_twd": 850,
+                }
+            ]
         }
     )
 
     delivered: Annotated[_Serials, Field(min_length=1, max_length=MOST_CYLINDERS)]
     returned: Annotated[_Serials, Field(max_length=MOST_CYLINDERS)] = ()
     received_by: Annotated[Line, Field(max_length=100, description="Who took it: the proof of delivery")]
+    cash_twd: Annotated[
+        int, Field(ge=0, le=MOST_CASH_TWD, description="What the driver took for gas, at most what is owed, whole TWD")
+    ] = 0
+    deposit_twd: Annotated[
+        int,
+        Field(
+            ge=-MOST_CASH_TWD,
+            le=MOST_CASH_TWD,
+            description="What the driver took as a deposit for cylinders, negative when it went back, whole TWD",
+        ),
+    ] = 0
+    by_transfer: Annotated[
+        bool, Field(description="What is left of this order will be transferred: makes a bill with a bank account")
+    ] = False
     note: Annotated[Line, Field(max_length=200)] | None = None
 
 

@@ -10,6 +10,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from luckygas.access import Principal
+from luckygas.billing import service as billing
 from luckygas.cylinders import service as cylinders
 from luckygas.deliveries.models import Outcome, Route, RouteStatus, Stop
 from luckygas.deliveries.schemas import DeliverIn, RouteIn, RouteQuery
@@ -94,9 +95,10 @@ def start(session: Session, *, route_id: int, principal: Principal) -> Route:
 
 
 def deliver(session: Session, *, route_id: int, order_id: int, handed: DeliverIn, act: Act) -> Route:
-    """Hand an order over: full cylinders for empty ones, exactly as many of each size as were ordered."""
+    """Hand an order over: full cylinders for empty ones, exactly as many of each size as were ordered, and money."""
     row, stop = _open_stop(session, route_id=route_id, order_id=order_id, principal=act.principal)
-    order = orders.finish(session, order_id=order_id, by=act.principal.id, note=handed.received_by)
+    by, today = act.principal.id, act.today
+    order = orders.finish(session, order_id=order_id, by=by, note=handed.received_by)
     full = cylinders.exchange(
         session,
         handover=cylinders.Handover(
@@ -106,14 +108,24 @@ def deliver(session: Session, *, route_id: int, order_id: int, handed: DeliverIn
             delivered=handed.delivered,
             returned=handed.returned,
         ),
-        by=act.principal.id,
-        today=act.today,
+        by=by,
+        today=today,
     )
     wanted: Counter[int] = Counter()
     for line in order.lines:
         wanted[line.cylinder_kg] += line.quantity
     if (given := Counter(cylinder.cylinder_kg for cylinder in full)) != wanted:
         raise Invalid.because(FieldError("delivered", f"{_listed(given)} is not what was ordered: {_listed(wanted)}"))
+    money = billing.AtDoor(
+        customer_id=order.customer_id,
+        order_id=order.id,
+        driver_id=row.driver_id,
+        total_twd=order.total_twd,
+        cash_twd=handed.cash_twd,
+        deposit_twd=handed.deposit_twd,
+        by_transfer=handed.by_transfer,
+    )
+    billing.settle_at_door(session, money=money, by=by, today=today)
     stop.settle(Outcome.DELIVERED, at=act.now, received_by=handed.received_by, note=handed.note)
     return _closed(session, row)
 

@@ -22,9 +22,7 @@ def create(session: Session, *, driver: DriverIn) -> Driver:
 
 def change(session: Session, *, driver_id: int, driver: DriverChange) -> Driver:
     """Make a driver what `driver` says, unless somebody else changed them since that version."""
-    row = session.get(Driver, driver_id, with_for_update=True, populate_existing=True)
-    if row is None:
-        raise NotFound(f"there is no driver {driver_id}")
+    row = lock(session, driver_id=driver_id)
     EditedMeanwhile.check(f"driver {row.id}", expected=driver.version, found=row.version)
     _check_principal(session, principal=driver.principal, driver_id=row.id)
     for name, value in driver.model_dump(exclude={"version"}).items():
@@ -37,6 +35,15 @@ def change(session: Session, *, driver_id: int, driver: DriverChange) -> Driver:
 def get(session: Session, *, driver_id: int) -> Driver:
     """Return one driver, or raise `NotFound`."""
     row = session.get(Driver, driver_id)
+    if row is None:
+        raise NotFound(f"there is no driver {driver_id}")
+    return row
+
+
+def lock(session: Session, *, driver_id: int) -> Driver:
+    """Return one driver, whom nobody else changes and whose cash nobody else counts meanwhile; or raise `NotFound`."""
+    mode = {"key_share": True}
+    row = session.get(Driver, driver_id, with_for_update=mode, populate_existing=True)
     if row is None:
         raise NotFound(f"there is no driver {driver_id}")
     return row

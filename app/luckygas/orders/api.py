@@ -73,9 +73,9 @@ def change(order_id: int, order: OrderChange) -> Order:
 @idempotent
 @blueprint.output(OrderOut)
 def cancel(order_id: int, body: CancelIn) -> Order:
-    """Cancel an order."""
-    by = current_principal().id
-    return service.cancel(current_session(), order_id=order_id, reason=body.reason, version=body.version, by=by)
+    """Cancel an order; one that was delivered owes nothing any more."""
+    by, today = current_principal().id, resources().today()
+    return service.cancel(current_session(), order_id=order_id, cancellation=body, by=by, today=today)
 
 
 @blueprint.get("/<id:order_id>/events", auth=Permission.ORDERS_READ)

@@ -9,9 +9,10 @@ from sqlalchemy.orm import Session
 
 from luckygas.customers import service as customers
 from luckygas.errors import EditedMeanwhile, FieldError, Invalid, NotFound, WrongState, in_field
+from luckygas.ledger import service as ledger
 from luckygas.orders import prices
 from luckygas.orders.models import EDITABLE, NEXT, Order, OrderEvent, OrderLine, OrderStatus
-from luckygas.orders.schemas import OrderChange, OrderIn, OrderLineIn, OrderQuery
+from luckygas.orders.schemas import CancelIn, OrderChange, OrderIn, OrderLineIn, OrderQuery
 
 FURTHEST_AHEAD: Final = timedelta(days=366)
 
@@ -53,11 +54,13 @@ def change(session: Session, *, order_id: int, order: OrderChange, by: str, toda
     return row
 
 
-def cancel(session: Session, *, order_id: int, reason: str, version: int, by: str) -> Order:
-    """Cancel an order that is still as the caller saw it."""
+def cancel(session: Session, *, order_id: int, cancellation: CancelIn, by: str, today: date) -> Order:
+    """Cancel an order that is still as the caller saw it. One that was delivered owes nothing any more."""
     row = _locked(session, order_id=order_id)
-    EditedMeanwhile.check(f"order {row.id}", expected=version, found=row.version)
-    return move(session, order_id=order_id, to=OrderStatus.CANCELLED, by=by, note=reason)
+    EditedMeanwhile.check(f"order {row.id}", expected=cancellation.version, found=row.version)
+    if row.status == OrderStatus.DELIVERED:
+        ledger.take_back(session, order_id=row.id, day=today, by=by, reason=cancellation.reason)
+    return move(session, order_id=order_id, to=OrderStatus.CANCELLED, by=by, note=cancellation.reason)
 
 
 def move(session: Session, *, order_id: int, to: OrderStatus, by: str, note: str | None = None) -> Order:

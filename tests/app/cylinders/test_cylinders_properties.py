@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from factories import make_customer, make_cylinder, make_driver, make_order
+from factories import TODAY, make_customer, make_cylinder, make_driver, make_order
 from luckygas.customers import service as customers
 from luckygas.customers.schemas import DepositIn
 from luckygas.cylinders import service
@@ -61,7 +61,9 @@ def test_deposits_add_up_and_are_never_owed(session: Session, amounts: list[int]
     held = 0
     for amount in amounts:
         with contextlib.suppress(Problem):
-            customers.move_deposit(session, customer_id=customer, deposit=DepositIn(amount_twd=amount), by="tests")
+            customers.move_deposit(
+                session, customer_id=customer, deposit=DepositIn(amount_twd=amount), by="tests", today=TODAY
+            )
             held += amount
         assert held >= 0
     assert customers.held_deposit(session, customer_id=customer) == held

@@ -36,6 +36,11 @@ RIGHTS = {
     "idempotency_keys": {"SELECT", "INSERT", "UPDATE", "DELETE"},
     "routes": {"SELECT", "INSERT", "UPDATE"},
     "stops": {"SELECT", "INSERT", "UPDATE"},
+    "ledger_entries": {"SELECT", "INSERT"},
+    "ledger_lines": {"SELECT", "INSERT"},
+    "customer_accounts": {"SELECT", "INSERT", "UPDATE"},
+    "bills": {"SELECT", "INSERT", "UPDATE"},
+    "bill_items": {"SELECT", "INSERT"},
     "finished_jobs": {"SELECT", "INSERT", "DELETE"},
     "job_failures": {"SELECT", "INSERT", "DELETE"},
 }

@@ -1,0 +1,1 @@
+"""The books: what is owed, paid and held, in double entry."""

@@ -1,0 +1,144 @@
+import dataclasses
+from datetime import date, timedelta
+from types import SimpleNamespace
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+from sqlalchemy import text
+from sqlalchemy.orm import Session
+
+import partners as stub
+from factories import make_customer
+from luckygas.billing import bills, jobs
+from luckygas.clients import Clients
+from luckygas.customers.models import Customer
+from luckygas.errors import NotFound
+from luckygas.resources import Resources
+
+
+@pytest.fixture
+def monthly(client: FlaskClient, session: Session) -> Customer:
+    customer = make_customer(session, kind="restaurant")
+    session.commit()
+    path = f"/api/v1/customers/{customer.id}/account"
+    assert client.put(path, json={"is_monthly": True, "version": 0}).json["version"] == 1
+    return customer
+
+
+@pytest.fixture
+def today(app: Flask) -> date:
+    return Resources.of(app).today()
+
+
+def bill(session: Session, customer: Customer, until: date) -> bills.Bill | None:
+    made = bills.of_month(session, customer_id=customer.id, until=until, today=until + timedelta(days=1))
+    session.commit()
+    return made
+
+
+def test_a_monthly_account_is_agreed_once(client: FlaskClient, monthly: Customer, account, today: date) -> None:
+    assert account(monthly)["monthly_since"] == str(today)
+    path = f"/api/v1/customers/{monthly.id}/account"
+    late = client.put(path, json={"is_monthly": False, "version": 0})
+    assert (late.status_code, late.json["code"]) == (409, "edited_meanwhile")
+    assert client.put(path, json={"is_monthly": False, "version": 1}).json["monthly_since"] is None
+    assert client.put("/api/v1/customers/999999/account", json={"is_monthly": True, "version": 0}).status_code == 404
+
+
+def test_a_month_is_billed_once(client: FlaskClient, session: Session, monthly: Customer, deliver, today) -> None:
+    deliver(monthly)
+    deliver(monthly, cash_twd=700)
+    made = bill(session, monthly, today)
+    assert (made.amount_twd, made.due_on) == (2700, today + timedelta(days=1 + bills.DAYS_TO_PAY))
+    assert bill(session, monthly, today) is None
+    deliver(monthly)
+    assert bill(session, monthly, today).amount_twd == 1700
+    listed = client.get(f"/api/v1/bills?customer_id={monthly.id}").json["items"]
+    assert [item["amount_twd"] for item in listed] == [1700, 2700]
+    first = client.get(f"/api/v1/bills/{made.id}").json
+    assert sum(item["amount_twd"] for item in first["items"]) == first["amount_twd"]
+    assert client.get("/api/v1/bills/999999").status_code == 404
+
+
+def test_what_was_taken_back_is_set_against_the_next_bill(
+    client: FlaskClient, session: Session, monthly: Customer, deliver, today: date
+) -> None:
+    deliver(monthly)
+    assert bill(session, monthly, today).amount_twd == 1700
+    (order,) = client.get(f"/api/v1/orders?customer_id={monthly.id}").json["items"]
+    client.post(f"/api/v1/orders/{order['id']}/cancel", json={"reason": "退貨", "version": order["version"]})
+    assert bill(session, monthly, today) is None
+    for _ in range(2):
+        deliver(monthly)
+    assert bill(session, monthly, today).amount_twd == 1700
+
+
+def test_the_oldest_bill_is_paid_first(
+    client: FlaskClient, session: Session, monthly: Customer, deliver, today: date
+) -> None:
+    made = []
+    for _ in range(2):
+        deliver(monthly)
+        made.append(bill(session, monthly, today).id)
+    deliver(monthly)  # on no bill yet
+
+    def left() -> list[int]:
+        return [client.get(f"/api/v1/bills/{bill_id}").json["open_twd"] for bill_id in made]
+
+    assert left() == [1700, 1700]
+    for amount, expected in ((700, [1000, 1700]), (1000, [0, 1700]), (1800, [0, 0])):
+        body = {"customer_id": monthly.id, "method": "transfer", "amount_twd": amount}
+        assert client.post("/api/v1/payments", json=body).status_code == 201
+        assert left() == expected
+
+
+def test_who_transfers_gets_a_bill_of_that_order_alone(client: FlaskClient, session, deliver, account) -> None:
+    customer = make_customer(session)
+    deliver(customer)
+    deliver(customer, cash_twd=200, by_transfer=True)
+    (made,) = client.get(f"/api/v1/bills?customer_id={customer.id}").json["items"]
+    assert made["amount_twd"] == 1500
+    assert account(customer)["owed_twd"] == 3200
+
+
+def test_what_is_paid_in_full_at_the_door_needs_no_bill(client: FlaskClient, session: Session, deliver) -> None:
+    customer = make_customer(session)
+    assert deliver(customer, cash_twd=1700, by_transfer=True).status_code == 200
+    assert client.get(f"/api/v1/bills?customer_id={customer.id}").json["items"] == []
+
+
+def test_every_monthly_account_of_last_month_has_its_turn(session: Session, monthly: Customer, today: date) -> None:
+    next_month = (today.replace(day=1) + timedelta(days=32)).replace(day=1)
+    held = SimpleNamespace(today=lambda: next_month)
+    make_customer(session)
+    jobs.months(session, held)
+    (arguments,) = session.scalars(text("SELECT args FROM procrastinate_jobs WHERE task_name = 'billing.month'"))
+    assert arguments == {"customer_id": monthly.id, "until": str(next_month - timedelta(days=1))}
+
+
+def test_the_job_bills_the_month_it_was_given(session: Session, monthly: Customer, deliver, today: date) -> None:
+    deliver(monthly)
+    held = SimpleNamespace(today=lambda: today)
+    jobs.month(session, held, customer_id=monthly.id, until=str(today - timedelta(days=1)))
+    assert bills.find(session, query=bills.BillQuery(), before_id=2**62, count=9) == []
+    jobs.month(session, held, customer_id=monthly.id, until=str(today))
+    (made,) = bills.find(session, query=bills.BillQuery(), before_id=2**62, count=9)
+    assert (made.customer_id, made.until) == (monthly.id, today)
+
+
+def test_the_bank_opens_an_account_for_a_bill_once(app: Flask, session: Session, monthly, deliver, today) -> None:
+    deliver(monthly)
+    made = bill(session, monthly, today)
+    resources = Resources.of(app)
+    jobs.pay_into(session, resources, bill_id=made.id)
+    assert made.pay_into is None  # no bank is configured
+    with stub.running() as partners:
+        held = dataclasses.replace(resources, clients=Clients.create(partners.configuration, resources.redis))
+        held.clients.banking.breaker.close()
+        jobs.pay_into(session, held, bill_id=made.id)
+        number = made.pay_into
+        jobs.pay_into(session, held, bill_id=made.id)
+        assert made.pay_into == number == partners.accounts[f"bill-{made.id}"]
+    with pytest.raises(NotFound):
+        jobs.pay_into(session, held, bill_id=999_999)
