@@ -101,6 +101,11 @@ class Machine:
         """Wait until nothing is left to repair."""
         return self.wait(self.is_whole, "the database is whole", timeout)
 
+    def wait_until_idle(self) -> None:
+        """Wait until no unit starts, and so no backup, proof or rejoin takes a processor from what is measured."""
+        starting = "systemctl list-units --no-legend --plain --type=service --state=activating"
+        self.wait(lambda: not self.run(starting), "no unit starts", 300)
+
 
 class Load:
     """Clients that write through the pool while something happens."""
