@@ -13,7 +13,7 @@ from luckygas.deliveries import api as deliveries
 from luckygas.drivers import api as drivers
 from luckygas.jobs import api as jobs
 from luckygas.ledger import api as ledger
-from luckygas.ops import health, logging
+from luckygas.ops import health, logging, metrics
 from luckygas.orders import api as orders
 from luckygas.resources import Authenticate, Resources
 from luckygas.web import docs, openapi, problems, reads
@@ -41,6 +41,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     )
 
     logging.register(app)
+    metrics.register(app)
     problems.register(app)
     reads.register(app)
     health.register(app)

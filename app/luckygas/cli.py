@@ -2,12 +2,13 @@
 
 import json
 import logging.config
+from pathlib import Path
 from typing import Any, Final, override
 
 import click
 from sqlalchemy.exc import DBAPIError
 
-from luckygas import create_app, tools, worker
+from luckygas import create_app, exposition, tools, worker
 from luckygas.accounts import cli as accounts
 from luckygas.config import MigrationSettings, Settings, WorkerSettings
 from luckygas.db import engine as database
@@ -72,6 +73,16 @@ def work(*, until_empty: bool) -> None:
     settings = Settings.from_environ()
     logging.config.dictConfig(configuration(settings))
     worker.run(settings, WorkerSettings.from_environ(), wait=not until_empty)
+
+
+@main.command("metrics")
+@click.option("--directory", type=click.Path(path_type=Path, exists=True, file_okay=False), required=True)
+@click.option("--port", type=click.IntRange(1, 65535), required=True)
+def serve_metrics(directory: Path, port: int) -> None:
+    """Serve what the other processes counted in DIRECTORY, and how things stand, on 127.0.0.1:PORT."""
+    settings = Settings.from_environ()
+    logging.config.dictConfig(configuration(settings))
+    exposition.serve(settings, directory=directory, port=port)
 
 
 @main.group()

@@ -4,6 +4,7 @@ import os
 import sys
 from typing import Any
 
+from luckygas import instruments
 from luckygas.accounts.usage import UseCounter
 from luckygas.config import Settings
 from luckygas.environment import SettingsError
@@ -37,6 +38,7 @@ control_socket_disable = True
 
 def post_fork(_server: Any, worker: Any) -> None:
     """Let no worker inherit a connection that the parent process may have opened, and begin what it does beside."""
+    instruments.take_seat()
     resources = Resources.of(worker.app.wsgi())
     resources.dispose(close=False)
     _uses(worker).keep_writing(resources.sessions)

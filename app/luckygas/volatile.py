@@ -7,6 +7,8 @@ from typing import Final
 
 from redis import Redis, RedisError
 
+from luckygas.instruments import REDIS_FAILURES
+
 REST_SECONDS: Final = 2
 
 logger = logging.getLogger(__name__)
@@ -28,5 +30,6 @@ class Volatile:
             return question(self._redis)
         except RedisError as error:
             self._rests_until = time.monotonic() + REST_SECONDS
+            REDIS_FAILURES.inc()
             logger.warning("redis does not answer, the service goes on without it", extra={"reason": str(error)})
             return otherwise

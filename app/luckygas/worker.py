@@ -11,6 +11,7 @@ from typing import Final
 
 from procrastinate import App, PsycopgConnector
 
+from luckygas import instruments
 from luckygas.billing import jobs as _billing  # noqa: F401 - importing a module registers its jobs
 from luckygas.config import Settings, WorkerSettings
 from luckygas.deliveries import jobs as _deliveries  # noqa: F401
@@ -28,6 +29,7 @@ logger = logging.getLogger(__name__)
 
 def run(settings: Settings, own: WorkerSettings, *, wait: bool = True) -> None:
     """Do jobs until told to stop or until the database goes; without `wait`, until there is none left."""
+    instruments.take_seat()
     settings = dataclasses.replace(settings, database_url=own.database_url, web_threads=CONCURRENCY)
     held = Resources.create(settings, name="luckygas-worker")
     connector = PsycopgConnector(

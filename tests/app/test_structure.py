@@ -45,6 +45,7 @@ COMMON = [
     "config",
     "environment",
     "errors",
+    "instruments",
     "jobs",
     "resources",
     "taiwan",

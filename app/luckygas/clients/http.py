@@ -17,6 +17,7 @@ from pydantic import BaseModel, ValidationError
 
 from luckygas.clients.breaker import Breaker
 from luckygas.errors import Hopeless
+from luckygas.instruments import PARTNER_CALLS
 
 TIMEOUT_SECONDS: Final = (2.0, 5.0)  # to connect, to answer
 TRIES: Final = 3
@@ -87,10 +88,20 @@ class Partner:
         `repeat` says that a repetition does no harm, so that a hiccup is not worth a failure.
         """
         url = self.account.base + path
+        outcome = "failed"
         try:
-            return self.breaker.call(self._exchange, method, url, read, TRIES if repeat else 1, request)
+            answer = self.breaker.call(self._exchange, method, url, read, TRIES if repeat else 1, request)
+            outcome = "answered"
         except CircuitBreakerError as error:
+            outcome = "left_alone"
             raise Away(str(error)) from None
+        except Refused:
+            outcome = "refused"
+            raise
+        else:
+            return answer
+        finally:
+            PARTNER_CALLS.labels(self.name, outcome).inc()
 
     def _exchange(self, method: str, url: str, read: Callable[[str], Any], tries: int, request: Any) -> Any:
         for left in reversed(range(tries)):

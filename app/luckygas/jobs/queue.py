@@ -6,6 +6,7 @@ that transaction, so it carries an id by which the other side recognises a repet
 """
 
 import logging
+import time
 from collections.abc import Callable
 from datetime import datetime
 from typing import Any, Final
@@ -15,6 +16,7 @@ from procrastinate.tasks import Task
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
+from luckygas.instruments import JOB_SECONDS, JOBS
 from luckygas.jobs.backoff import BackOff
 from luckygas.jobs.tables import FinishedJob, JobFailure
 from luckygas.resources import Resources
@@ -40,7 +42,13 @@ def job(name: str, *, cron: str | None = None) -> Callable[[Work], Work]:
     def register(work: Work) -> Work:
         def run(context: JobContext, **arguments: Any) -> None:
             arguments.pop("timestamp", None)
-            _run_once(context, work, arguments)
+            began, outcome = time.perf_counter(), "failed"
+            try:
+                _run_once(context, work, arguments)
+                outcome = "done"
+            finally:
+                JOBS.labels(name, outcome).inc()
+                JOB_SECONDS.labels(name).observe(time.perf_counter() - began)
 
         _RUNS[name] = run
         _add(app, name)

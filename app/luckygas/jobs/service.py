@@ -1,6 +1,8 @@
 """Looking at jobs, and giving dead ones another life."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, Final
 
 from sqlalchemy import Row, text
@@ -26,6 +28,13 @@ _REPLAY: Final = text("SELECT procrastinate_retry_job_v2(:job_id, now(), NULL, N
 _FRESH: Final = text("UPDATE procrastinate_jobs SET attempts = 0 WHERE id = :job_id")
 _NOTIFY: Final = text("SELECT pg_notify('procrastinate_any_queue_v1', :payload)")
 _ALIVE: Final = text("SELECT count(*) FROM procrastinate_workers WHERE last_heartbeat > now() - interval '15 seconds'")
+# Finished jobs leave the table, so that it holds what is to be done and what failed for good.
+_COUNT: Final = text("SELECT status::text, count(*) FROM procrastinate_jobs GROUP BY status")
+_WAITING_SINCE: Final = text("""
+SELECT coalesce(scheduled_at, (SELECT min(at) FROM procrastinate_events WHERE job_id = jobs.id AND type = 'deferred'))
+FROM procrastinate_jobs AS jobs
+WHERE status = 'todo' AND (scheduled_at IS NULL OR scheduled_at <= now()) ORDER BY id LIMIT 1
+""")
 _FORGET: Final = (
     text("DELETE FROM finished_jobs WHERE at < now() - interval '14 days'"),
     text(
@@ -33,6 +42,22 @@ _FORGET: Final = (
         " AND NOT EXISTS (SELECT FROM procrastinate_jobs WHERE id = job_id)"
     ),
 )
+
+
+@dataclass(frozen=True, slots=True)
+class Backlog:
+    """What the queue holds."""
+
+    jobs: Mapping[str, int]
+    waiting_since: datetime | None
+    """Since when the oldest job that is due could have been begun."""
+    has_worker: bool
+
+
+def backlog(session: Session) -> Backlog:
+    """Return how many jobs there are of each status, and since when one waits."""
+    counted = dict.fromkeys(("todo", "doing", "failed"), 0) | dict(map(tuple, session.execute(_COUNT)))
+    return Backlog(counted, session.scalar(_WAITING_SINCE), has_live_worker(session))
 
 
 def find(session: Session, *, status: str, before_id: int, count: int) -> Sequence[Row[Any]]:

@@ -94,7 +94,7 @@ def health() -> tuple[dict, HTTPStatus]:
     """Tell whether the database and Redis are well; without standbys, Redis or partners the service works on."""
     deadline = time.monotonic() + DEADLINE_SECONDS
     answers = {name: probe.start() for name, probe in current_app.extensions["luckygas.probes"].items()}
-    reasons = {name: _reason(answer, deadline) for name, answer in answers.items()}
+    reasons = {name: reason_of(answer, deadline) for name, answer in answers.items()}
     status: Status = "down" if reasons["database"] else "degraded" if any(reasons.values()) else "ok"
     body = {
         "status": status,
@@ -105,7 +105,8 @@ def health() -> tuple[dict, HTTPStatus]:
     return body, HTTPStatus.SERVICE_UNAVAILABLE if status == "down" else HTTPStatus.OK
 
 
-def _reason(answer: Future[str | None], deadline: float) -> str | None:
+def reason_of(answer: Future[str | None], deadline: float) -> str | None:
+    """Return what is wrong, or None, by `deadline` on the monotonic clock."""
     try:
         return answer.result(timeout=max(0, deadline - time.monotonic()))
     except TimeoutError:

@@ -30,6 +30,7 @@ NEXT: Final[Mapping[OrderStatus, frozenset[OrderStatus]]] = {
     OrderStatus.DELIVERED: frozenset({OrderStatus.CANCELLED}),
     OrderStatus.CANCELLED: frozenset(),
 }
+OPEN: Final = frozenset({OrderStatus.PLACED, OrderStatus.SCHEDULED, OrderStatus.OUT})
 EDITABLE: Final = frozenset({OrderStatus.PLACED, OrderStatus.SCHEDULED})
 
 

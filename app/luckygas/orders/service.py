@@ -1,20 +1,48 @@
 """What can be done with orders. Every change of one locks it, holds against its version and is kept as an event."""
 
-from collections.abc import Sequence
-from datetime import date, timedelta
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
 from typing import Final
+from zoneinfo import ZoneInfo
 
-from sqlalchemy import select
+from sqlalchemy import select, text
 from sqlalchemy.orm import Session
 
 from luckygas.customers import service as customers
 from luckygas.errors import EditedMeanwhile, FieldError, Invalid, NotFound, WrongState, in_field
 from luckygas.ledger import service as ledger
 from luckygas.orders import prices
-from luckygas.orders.models import EDITABLE, NEXT, Order, OrderEvent, OrderLine, OrderStatus
+from luckygas.orders.models import EDITABLE, NEXT, OPEN, Order, OrderEvent, OrderLine, OrderStatus
 from luckygas.orders.schemas import CancelIn, OrderChange, OrderIn, OrderLineIn, OrderQuery
 
 FURTHEST_AHEAD: Final = timedelta(days=366)
+
+# Both read only what is open, or what one day brought, by an index: all orders of the past cost nothing.
+_OPEN: Final = text("""
+SELECT status, count(*) AS orders,
+       min(greatest(placed_at, timezone(:zone, wanted_on + time '08:00')))
+           FILTER (WHERE status = 'placed' AND (wanted_on IS NULL OR wanted_on <= :today)) AS waiting_since
+FROM orders WHERE status IN ('placed', 'scheduled', 'out') GROUP BY status
+""")
+_DELIVERED: Final = text("""
+SELECT count(DISTINCT orders.id) AS orders, coalesce(sum(quantity * unit_price_twd), 0) AS twd
+FROM order_events
+JOIN orders ON orders.id = order_events.order_id AND orders.status = 'delivered'
+JOIN order_lines ON order_lines.order_id = orders.id
+WHERE order_events.status = 'delivered' AND at > now() - interval '24 hours'
+""")
+
+
+@dataclass(frozen=True, slots=True)
+class Backlog:
+    """What is to be done, and what the last 24 hours brought."""
+
+    open: Mapping[str, int]
+    waiting_since: datetime | None
+    """Of the oldest order that is on no route: when it was placed, or 08:00 of the day for which it is wanted."""
+    delivered: int
+    revenue_twd: int
 
 
 def place(session: Session, *, order: OrderIn, by: str, today: date) -> Order:
@@ -126,6 +154,19 @@ def find_events(session: Session, *, order_id: int, before_id: int, count: int) 
     """Return at most `count` events of an order with smaller ids than `before_id`, newest first."""
     statement = select(OrderEvent).where(OrderEvent.order_id == order_id, OrderEvent.id < before_id)
     return session.scalars(statement.order_by(OrderEvent.id.desc()).limit(count)).all()
+
+
+def backlog(session: Session, *, today: date, zone: ZoneInfo) -> Backlog:
+    """Return how much there is to do, and since when; what is wanted on a later day does not wait."""
+    rows = session.execute(_OPEN, {"today": today, "zone": zone.key}).all()
+    counted = dict.fromkeys(sorted(OPEN), 0) | {row.status: row.orders for row in rows}
+    delivered = session.execute(_DELIVERED).one()
+    return Backlog(
+        open=counted,
+        waiting_since=next((row.waiting_since for row in rows if row.waiting_since), None),
+        delivered=delivered.orders,
+        revenue_twd=delivered.twd,
+    )
 
 
 def _locked(session: Session, *, order_id: int) -> Order:

@@ -1,0 +1,116 @@
+"""The process that serves the metrics: what all the others counted, and how things stand at this moment.
+
+A scrape costs the same however many orders there are: it reads what is open and what a day brought, never all.
+"""
+
+import time
+from collections.abc import Iterator, Mapping
+from functools import partial
+from pathlib import Path
+from typing import Final, override
+
+from prometheus_client import CollectorRegistry, start_http_server
+from prometheus_client.core import GaugeMetricFamily as Gauge
+from prometheus_client.core import InfoMetricFamily as Info
+from prometheus_client.core import Metric
+from prometheus_client.multiprocess import MultiProcessCollector
+from prometheus_client.registry import Collector
+
+from luckygas.config import Settings
+from luckygas.jobs import service as jobs
+from luckygas.ops.checks import check_database, check_redis
+from luckygas.ops.health import RELEASE, reason_of
+from luckygas.ops.probe import Probe
+from luckygas.orders import service as orders
+from luckygas.resources import Resources
+from luckygas.version import __version__
+
+DEADLINE_SECONDS: Final = 3.0
+
+
+class State(Collector):
+    """Looks at each scrape, and within bounded time; what it could not see is missing, and said to be."""
+
+    def __init__(self, held: Resources) -> None:
+        """Prepare; nothing is asked before the first scrape."""
+        self._held = held
+        self._dependencies = {
+            "database": Probe(partial(check_database, held.engine)),
+            "reads": Probe(partial(check_database, held.read_engine)),
+            "redis": Probe(partial(check_redis, held)),
+        }
+        self._look = Probe(self._look_at_work)
+        self._breakers = Probe(self._look_at_breakers)
+        self._work: tuple[orders.Backlog, jobs.Backlog] | None = None
+        self._open: dict[str, bool] = {}
+
+    @override
+    def collect(self) -> Iterator[Metric]:
+        deadline = time.monotonic() + DEADLINE_SECONDS
+        asked = {name: probe.start() for name, probe in self._dependencies.items()}
+        look, breakers = self._look.start(), self._breakers.start()
+        yield Info("luckygas_release", "Which code runs.", {"version": __version__, "release": RELEASE})
+        yield _each(
+            "luckygas_dependency_up",
+            "1 while the service reaches it. Without the database it is down, without another one degraded.",
+            "dependency",
+            {name: reason_of(answer, deadline) is None for name, answer in asked.items()},
+        )
+        if reason_of(breakers, deadline) is None:
+            help_text = "1 while an outside company is left alone since it failed too often."
+            yield _each("luckygas_breaker_open", help_text, "partner", self._open)
+        if reason_of(look, deadline) is None and self._work is not None:
+            yield from _of_orders(self._work[0])
+            yield from _of_jobs(self._work[1])
+
+    def _look_at_work(self) -> None:
+        self._work = None
+        zone = self._held.settings.timezone
+        with self._held.sessions.begin() as session:
+            self._work = (
+                orders.backlog(session, today=self._held.today(), zone=zone),
+                jobs.backlog(session),
+            )
+
+    def _look_at_breakers(self) -> None:
+        clients = self._held.clients.all()
+        self._open = {partner.name: partner.breaker.seconds_until_retry() is not None for partner in clients}
+
+
+def serve(settings: Settings, *, directory: Path, port: int) -> None:
+    """Serve on loopback until told to stop. `directory` is where the other processes count."""
+    registry = CollectorRegistry()
+    MultiProcessCollector(registry, str(directory))
+    registry.register(State(Resources.create(settings, name="luckygas-metrics")))
+    _, thread = start_http_server(port, addr="127.0.0.1", registry=registry)
+    thread.join()
+
+
+def _each(name: str, help_text: str, label: str, values: Mapping[str, float]) -> Metric:
+    metric = Gauge(name, help_text, labels=[label])
+    for key, value in values.items():
+        metric.add_metric([key], value)
+    return metric
+
+
+def _of_orders(found: orders.Backlog) -> Iterator[Metric]:
+    yield _each("luckygas_orders", "Orders that are neither delivered nor cancelled.", "status", found.open)
+    if found.waiting_since is not None:
+        yield Gauge(
+            "luckygas_order_waiting_since_timestamp_seconds",
+            "Since when the oldest order that is due today or before is on no route.",
+            found.waiting_since.timestamp(),
+        )
+    yield Gauge("luckygas_orders_delivered_last_day", "Orders delivered within the last 24 hours.", found.delivered)
+    yield Gauge("luckygas_revenue_last_day_twd", "What these were worth, in TWD.", found.revenue_twd)
+
+
+def _of_jobs(found: jobs.Backlog) -> Iterator[Metric]:
+    yield _each("luckygas_jobs", "Jobs in the queue: todo, doing, or failed for good.", "status", found.jobs)
+    if found.waiting_since is not None:
+        yield Gauge(
+            "luckygas_job_waiting_since_timestamp_seconds",
+            "Since when the oldest job that is due waits for somebody to do it.",
+            found.waiting_since.timestamp(),
+        )
+    yield Gauge("luckygas_worker_up", "1 while somebody does the jobs.", found.has_worker)

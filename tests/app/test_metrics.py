@@ -1,0 +1,329 @@
+"""What Prometheus gets: how things stand, and what all processes counted together, whoever of them died."""
+
+import contextlib
+import http.client
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from pathlib import Path
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+from prometheus_client import REGISTRY, CollectorRegistry
+from prometheus_client.multiprocess import MultiProcessCollector
+from prometheus_client.parser import text_string_to_metric_families
+from redis import ConnectionError as AwayError
+from redis import Redis
+from sqlalchemy import text
+from sqlalchemy.orm import Session
+
+from factories import make_customer, make_order
+from luckygas.exposition import State
+from luckygas.jobs import queue
+from luckygas.orders import service as orders
+from luckygas.resources import Resources
+from luckygas.volatile import Volatile
+from test_gunicorn import COMMAND, get
+
+ORDERS = "/api/v1/orders"
+
+
+def counted(name: str, **labels: str) -> float:
+    return REGISTRY.get_sample_value(name, labels) or 0
+
+
+def seen(held: Resources) -> dict[str, float]:
+    """Return what one scrape shows of the state, by name and labels."""
+    registry = CollectorRegistry()
+    registry.register(State(held))
+    return {
+        " ".join([sample.name, *sample.labels.values()]): sample.value
+        for metric in registry.collect()
+        for sample in metric.samples
+    }
+
+
+# --- what a process counts ---
+
+
+def test_requests_are_counted_by_the_rule_of_their_route(client: FlaskClient) -> None:
+    rule = f"{ORDERS}/<id:order_id>"
+    labels = {"method": "GET", "route": rule}
+    before = counted("luckygas_http_requests_total", status="404", **labels)
+    timed = counted("luckygas_http_request_seconds_count", **labels)
+    for number in (1, 2, 3):
+        client.get(f"{ORDERS}/{number}")
+    assert counted("luckygas_http_requests_total", status="404", **labels) == before + 3
+    assert counted("luckygas_http_request_seconds_count", **labels) == timed + 3
+
+
+def test_what_is_made_up_by_a_caller_makes_no_new_series(client: FlaskClient) -> None:
+    series = len(list(REGISTRY.collect()))
+    for target in ("/a", "/b", "/.env"):
+        client.get(target)
+        client.open(target, method="BREW")
+    names = {
+        (sample.labels["method"], sample.labels["route"])
+        for metric in REGISTRY.collect()
+        if metric.name == "luckygas_http_requests"
+        for sample in metric.samples
+    }
+    assert {("GET", "unmatched"), ("other", "unmatched")} <= names
+    assert not [route for _, route in names if route in {"/a", "/b", "/.env"}]
+    assert len(list(REGISTRY.collect())) == series
+
+
+def test_each_failure_of_redis_is_counted() -> None:
+    before = counted("luckygas_redis_failures_total")
+
+    def fail(_redis: Redis) -> int:
+        raise AwayError("away")
+
+    assert Volatile(Redis()).ask(fail, otherwise=0) == 0
+    assert counted("luckygas_redis_failures_total") == before + 1
+
+
+# --- how things stand ---
+
+
+def test_all_is_well(app: Flask) -> None:
+    found = seen(Resources.of(app))
+    assert {name: found[f"luckygas_dependency_up {name}"] for name in ("database", "reads", "redis")} == {
+        "database": 1,
+        "reads": 1,
+        "redis": 1,
+    }
+    assert found["luckygas_breaker_open google"] == 0
+    assert "luckygas_order_waiting_since_timestamp_seconds" not in found
+    assert found["luckygas_jobs todo"] == found["luckygas_jobs failed"] == 0
+
+
+@pytest.mark.parametrize("port", ["closed_port", "silent_port"])
+def test_without_redis_it_says_so_and_shows_everything_else(
+    app_with: Callable[..., Flask], request: pytest.FixtureRequest, port: str
+) -> None:
+    url = f"redis://luckygas_app@127.0.0.1:{request.getfixturevalue(port)}/0"
+    found = seen(Resources.of(app_with(redis_url=url)))
+    assert found["luckygas_dependency_up redis"] == 0
+    assert found["luckygas_dependency_up database"] == 1
+    assert found["luckygas_orders placed"] == 0
+
+
+def test_without_the_database_it_answers_in_time_and_says_nothing_of_orders(
+    app_with: Callable[..., Flask], silent_port: int
+) -> None:
+    found = seen(Resources.of(app_with(database_url=f"postgresql://luckygas_app@127.0.0.1:{silent_port}/luckygas")))
+    assert found["luckygas_dependency_up database"] == 0
+    assert found["luckygas_dependency_up redis"] == 1
+    assert not [name for name in found if name.startswith(("luckygas_orders", "luckygas_jobs"))]
+
+
+def test_orders_are_counted_by_what_is_to_be_done(app: Flask, session: Session) -> None:
+    held = Resources.of(app)
+    placed = [make_order(session) for _ in range(3)]
+    later = make_order(session, wanted_on=held.today() + timedelta(days=2))
+    orders.schedule(session, order_id=placed[0].id, by="x")
+    orders.send_out(session, order_id=placed[0].id, by="x")
+    orders.finish(session, order_id=placed[0].id, by="x", note="")
+    since = datetime.now(UTC).replace(microsecond=0) - timedelta(hours=3)
+    session.execute(text("UPDATE orders SET placed_at = :at WHERE id = :id"), {"at": since, "id": placed[1].id})
+    session.execute(
+        text("UPDATE orders SET placed_at = :at WHERE id = :id"), {"at": since - timedelta(days=9), "id": later.id}
+    )
+    session.commit()
+    found = seen(held)
+    assert (found["luckygas_orders placed"], found["luckygas_orders out"]) == (3, 0)
+    assert found["luckygas_order_waiting_since_timestamp_seconds"] == since.timestamp()
+    assert found["luckygas_orders_delivered_last_day"] == 1
+    assert found["luckygas_revenue_last_day_twd"] == placed[0].total_twd
+
+
+def test_a_job_that_waits_is_seen_with_its_age(app: Flask, session: Session) -> None:
+    queue.enqueue(session, "jobs.forget")
+    session.commit()
+    found = seen(Resources.of(app))
+    assert found["luckygas_jobs todo"] == 1
+    assert found["luckygas_job_waiting_since_timestamp_seconds"] == pytest.approx(time.time(), abs=60)
+    assert found["luckygas_worker_up"] == 0
+
+
+def test_an_open_breaker_is_seen(app: Flask) -> None:
+    held = Resources.of(app)
+    breaker = held.clients.sms.breaker
+    breaker.open()
+    try:
+        assert seen(held)["luckygas_breaker_open sms"] == 1
+    finally:
+        breaker.close()
+    assert seen(held)["luckygas_breaker_open sms"] == 0
+
+
+def test_a_scrape_reads_no_more_when_there_are_many_orders(app: Flask, session: Session) -> None:
+    """Measured in pages that the two statements read, which no other load disturbs."""
+    customer = make_customer(session)
+    open_orders = [make_order(session, customer) for _ in range(5)]
+    assert open_orders
+
+    def pages() -> int:
+        session.execute(text("ANALYZE orders, order_events, order_lines"))
+        read = 0
+        for statement in (orders._OPEN, orders._DELIVERED):  # noqa: SLF001
+            values = {"today": Resources.of(app).today(), "zone": "Asia/Taipei"}
+            bound = text(f"EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) {statement}").bindparams(
+                **{name: value for name, value in values.items() if f":{name}" in str(statement)}
+            )
+            (plan,) = session.scalars(bound).one()
+            read += plan["Plan"]["Shared Hit Blocks"] + plan["Plan"]["Shared Read Blocks"]
+        return read
+
+    def deliver(count: int) -> None:
+        session.execute(
+            text("""
+            WITH gone AS (
+                INSERT INTO orders (customer_id, status, delivery_address, placed_at)
+                SELECT :customer, 'delivered', '臺北市', now() - interval '90 days' FROM generate_series(1, :count)
+                RETURNING id
+            ), lines AS (
+                INSERT INTO order_lines (order_id, position, cylinder_kg, quantity, unit_price_twd)
+                SELECT id, 1, 20, 1, 850 FROM gone
+            )
+            INSERT INTO order_events (order_id, status, version, by, at)
+            SELECT id, 'delivered', 2, 'x', now() - interval '90 days' FROM gone
+            """),
+            {"customer": customer.id, "count": count},
+        )
+
+    deliver(2_000)
+    few = pages()
+    deliver(30_000)
+    assert pages() <= few + 10
+
+
+# --- several processes ---
+
+
+def total(directory: Path) -> float:
+    """Return how many requests for /healthz all processes counted together."""
+    registry = CollectorRegistry()
+    MultiProcessCollector(registry, str(directory))
+    labels = {"method": "GET", "route": "/healthz", "status": "200"}
+    return registry.get_sample_value("luckygas_http_requests_total", labels) or 0
+
+
+@pytest.fixture
+def running(environ: dict[str, str], tmp_path: Path) -> Iterator[tuple[Path, Path, subprocess.Popen]]:
+    """Run the service with two workers, as the unit does. Returns its socket, where it counts, and its process."""
+    counts = tmp_path / "counts"
+    counts.mkdir()
+    path = {name: os.environ[name] for name in ("PATH", "PYTHONPATH") if name in os.environ}
+    own = {"RUNTIME_DIRECTORY": str(tmp_path), "HOME": str(tmp_path), "PROMETHEUS_MULTIPROC_DIR": str(counts)}
+    server = subprocess.Popen(  # noqa: S603
+        COMMAND, env=environ | path | own | {"LUCKYGAS_WEB_WORKERS": "2"}, stdout=subprocess.PIPE, text=True
+    )
+    try:
+        wait_until((tmp_path / "app.sock").exists)
+        yield tmp_path / "app.sock", counts, server
+    finally:
+        server.terminate()
+        server.communicate(timeout=20)
+
+
+def wait_until(condition: Callable[[], object]) -> None:
+    deadline = time.monotonic() + 20
+    while not condition():
+        assert time.monotonic() < deadline, "it did not happen in time"
+        time.sleep(0.05)
+
+
+def workers(server: subprocess.Popen) -> list[int]:
+    return [int(pid) for pid in Path(f"/proc/{server.pid}/task/{server.pid}/children").read_text().split()]
+
+
+def have_followed(server: subprocess.Popen, victims: list[int]) -> bool:
+    alive = workers(server)
+    return len(alive) == 2 and not set(alive) & set(victims)
+
+
+def test_all_workers_are_added_up_and_a_killed_one_leaves_its_counts(running: tuple) -> None:
+    path, counts, server = running
+    for _ in range(20):
+        assert get(path, "/healthz").status == 200
+    assert total(counts) == 20
+    for round_number in range(1, 4):
+        wait_until(lambda: len(workers(server)) == 2)
+        victims = workers(server)
+        for victim in victims:
+            os.kill(victim, signal.SIGKILL)
+        wait_until(partial(have_followed, server, victims))
+        answered = 0
+        deadline = time.monotonic() + 20
+        while answered < 20 and time.monotonic() < deadline:
+            with contextlib.suppress(OSError, http.client.HTTPException):
+                answered += get(path, "/healthz").status == 200
+        assert total(counts) == 20 + 20 * round_number
+    # Two seats, and number 0 of their parent: whoever came later took those of the dead.
+    assert {file.stem.rpartition("_")[2] for file in counts.glob("*.db")} <= {"a-0", "a-1", "a-2"}
+    assert sorted(file.name for file in counts.glob("*.lock")) == ["a-1.lock", "a-2.lock"]
+
+
+def test_a_service_that_cannot_keep_its_figures_serves_all_the_same(environ: dict[str, str], tmp_path: Path) -> None:
+    path = {name: os.environ[name] for name in ("PATH", "PYTHONPATH") if name in os.environ}
+    script = "import luckygas; print(luckygas.create_app().test_client().get('/healthz').status_code)"
+    done = subprocess.run(  # noqa: S603
+        [sys.executable, "-c", script],
+        env=environ | path | {"PROMETHEUS_MULTIPROC_DIR": str(tmp_path / "missing")},
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=30,
+    )
+    assert done.stdout.strip() == "200"
+
+
+def test_one_page_has_the_counts_of_all_and_the_state(environ: dict[str, str], running: tuple) -> None:
+    path, counts, _ = running
+    get(path, "/healthz")
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+    search = {name: os.environ[name] for name in ("PATH", "PYTHONPATH") if name in os.environ}
+    server = subprocess.Popen(  # noqa: S603
+        [
+            sys.executable,
+            "-c",
+            "from luckygas.cli import main; main()",
+            "metrics",
+            "--directory",
+            str(counts),
+            "--port",
+            str(port),
+        ],
+        env=environ | search,
+    )
+    try:
+        answers: list[str] = []
+
+        def scrape() -> bool:
+            with contextlib.suppress(OSError):
+                connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
+                connection.request("GET", "/metrics")
+                answers.append(connection.getresponse().read().decode())
+            return bool(answers)
+
+        wait_until(scrape)
+    finally:
+        server.terminate()
+        assert server.wait(timeout=20) == -signal.SIGTERM
+    families = {family.name: family for family in text_string_to_metric_families(answers[0])}
+    assert {"luckygas_http_requests", "luckygas_http_request_seconds", "luckygas_orders"} <= set(families)
+    assert {sample.labels["dependency"]: sample.value for sample in families["luckygas_dependency_up"].samples} == {
+        "database": 1,
+        "reads": 1,
+        "redis": 1,
+    }
