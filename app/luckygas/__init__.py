@@ -5,6 +5,7 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 
 from luckygas.accounts import api_keys, api_me, api_people
 from luckygas.accounts.callers import Callers
+from luckygas.audit import api as audit
 from luckygas.billing import api as billing
 from luckygas.config import Settings
 from luckygas.customers import api as customers
@@ -16,7 +17,7 @@ from luckygas.ledger import api as ledger
 from luckygas.ops import health, logging, metrics
 from luckygas.orders import api as orders
 from luckygas.resources import Authenticate, Resources
-from luckygas.web import docs, openapi, problems, reads
+from luckygas.web import auth, docs, openapi, problems, reads
 from luckygas.web.addresses import IdConverter, ShortIdConverter
 
 LARGEST_BODY_BYTES = 1024 * 1024
@@ -38,6 +39,7 @@ def create_app(settings: Settings | None = None) -> Flask:
         settings,
         name=f"luckygas-web-{settings.instance}",
         authenticate=Authenticate(by_key=callers.by_key, by_token=callers.by_token),
+        actor=auth.current_actor,
     )
 
     logging.register(app)
@@ -58,6 +60,7 @@ def create_app(settings: Settings | None = None) -> Flask:
         billing.blueprint,
         ledger.blueprint,
         jobs.blueprint,
+        audit.blueprint,
     ):
         app.register_blueprint(blueprint)
     docs.register(app)

@@ -16,6 +16,7 @@ class Permission(StrEnum):
     PEOPLE_WRITE = "people:write"
     KEYS_READ = "keys:read"
     KEYS_WRITE = "keys:write"
+    AUDIT_READ = "audit:read"
     CUSTOMERS_READ = "customers:read"
     CUSTOMERS_WRITE = "customers:write"
     ORDERS_READ = "orders:read"
@@ -51,7 +52,13 @@ PUBLIC: Final = "public"
 SIGNED_IN: Final = "signed_in"
 
 ADMINS_ONLY: Final = frozenset(
-    {Permission.PEOPLE_READ, Permission.PEOPLE_WRITE, Permission.KEYS_READ, Permission.KEYS_WRITE}
+    {
+        Permission.PEOPLE_READ,
+        Permission.PEOPLE_WRITE,
+        Permission.KEYS_READ,
+        Permission.KEYS_WRITE,
+        Permission.AUDIT_READ,
+    }
 )
 
 GRANTS: Final[Mapping[Role, frozenset[Permission]]] = {

@@ -10,6 +10,7 @@ from sqlalchemy.exc import DBAPIError
 
 from luckygas import create_app, exposition, tools, worker
 from luckygas.accounts import cli as accounts
+from luckygas.audit import cli as audit
 from luckygas.config import MigrationSettings, Settings, WorkerSettings
 from luckygas.db import engine as database
 from luckygas.db.migrate import MigrationRunning, upgrade
@@ -118,4 +119,5 @@ def replay_job(job_id: int) -> None:
 
 main.add_command(accounts.person)
 main.add_command(accounts.key)
+main.add_command(audit.audit)
 main.add_command(demo_data)

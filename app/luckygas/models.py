@@ -1,6 +1,7 @@
 """All tables of the service, so that nothing which looks at the whole schema can miss one."""
 
 from luckygas.accounts import models as accounts
+from luckygas.audit import tables as audit
 from luckygas.billing import models as billing
 from luckygas.customers import models as customers
 from luckygas.cylinders import models as cylinders
@@ -15,6 +16,7 @@ from luckygas.web import idempotency
 __all__ = [
     "Base",
     "accounts",
+    "audit",
     "billing",
     "customers",
     "cylinders",

@@ -11,6 +11,8 @@ from sqlalchemy.orm import Session, sessionmaker
 
 from luckygas import redis_client
 from luckygas.access import Principal
+from luckygas.audit import recording
+from luckygas.audit.actor import Actor, FindActor
 from luckygas.clients import Clients
 from luckygas.config import Settings
 from luckygas.db import engine as database
@@ -52,10 +54,18 @@ class Resources:
         return app.extensions["luckygas"]
 
     @classmethod
-    def create(cls, settings: Settings, *, name: str, authenticate: Authenticate | None = None) -> "Resources":
+    def create(
+        cls,
+        settings: Settings,
+        *,
+        name: str,
+        authenticate: Authenticate | None = None,
+        actor: FindActor | None = None,
+    ) -> "Resources":
         """Prepare all clients; every one of them gives up soon and never retries behind the caller's back.
 
-        The database sees them as `name`. What serves nobody needs no way to `authenticate`.
+        The database sees them as `name`. What serves nobody needs no way to `authenticate`. The audit log takes what
+        is done for that of `actor`, by default the process itself.
         """
         password, size = settings.database_password, settings.web_threads
         engine = database.create(url=settings.database_url, password=password, application_name=name, pool_size=size)
@@ -67,10 +77,12 @@ class Resources:
             only_reads=True,
         )
         redis = redis_client.create(settings.redis_url, settings.redis_password)
+        sessions = sessionmaker(engine, expire_on_commit=False)
+        recording.listen(sessions, actor=actor or (lambda: Actor(f"service:{name}")))
         return cls(
             settings=settings,
             engine=engine,
-            sessions=sessionmaker(engine, expire_on_commit=False),
+            sessions=sessions,
             read_engine=read_engine,
             read_sessions=sessionmaker(read_engine, expire_on_commit=False),
             redis=redis,

@@ -70,6 +70,7 @@ MATRIX = {
     ("POST", "/api/v1/ledger/entries/<id:entry_id>/reversal", "billing:write"): OFFICE,
     ("GET", "/api/v1/ledger/balances", "billing:read"): OFFICE,
     ("GET", "/api/v1/jobs", "jobs:read"): OFFICE,
+    ("GET", "/api/v1/audit", "audit:read"): ADMINS,
     ("POST", "/api/v1/jobs/<id:job_id>/replay", "jobs:write"): OFFICE,
 }
 PUBLIC_RULES = {"/healthz", "/api/v1/health", "/api/v1/openapi.json", "/api/v1/docs", "/api/v1/session"}

@@ -4,6 +4,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Callable
+from pathlib import Path
 
 import psycopg
 import pytest
@@ -198,3 +199,28 @@ def test_it_is_told_whether_a_worker_is_there(run_committing: Callable[..., Resu
     with Resources.of(committing_app).sessions.begin() as session:
         session.execute(text("INSERT INTO procrastinate_workers DEFAULT VALUES"))
     assert run_committing("job", "worker").output == "a worker is alive\n"
+
+
+def test_the_audit_log_is_verified_and_a_broken_one_named(
+    run_committing: Callable[..., Result], environ: dict[str, str], tmp_path: Path
+) -> None:
+    run_committing("person", "create", "meiling", "--name", "陳美玲", "--role", "admin", LUCKYGAS_OPERATOR="amin")
+    result = run_committing("audit", "verify")
+    assert result.exit_code == 0
+    assert re.fullmatch(r"[0-7] 1 [0-9a-f]{64}\n", result.stdout)
+    assert result.stderr == "1 entries, the chain is unbroken\n"
+    known = tmp_path / "heads"
+    known.write_text(result.stdout, encoding="utf-8")
+    assert run_committing("audit", "verify", "--against", str(known)).exit_code == 0
+    name = environ["LUCKYGAS_DATABASE_URL"].partition("@/")[2].partition("?")[0]
+    with psycopg.connect(os.environ["TEST_DATABASE_URL"], dbname=name) as forger:
+        assert forger.execute("SELECT actor, origin FROM audit_entries").fetchone() == ("operator:amin", "luckygas-app")
+        forger.execute("SET session_replication_role = replica")
+        forger.execute("UPDATE audit_entries SET actor = 'operator:somebody-else'")
+    broken = run_committing("audit", "verify")
+    assert (broken.exit_code, broken.stdout) == (1, "")
+    assert re.fullmatch(
+        r"Error: the audit log is broken: strand [0-7], link 1: its entry 1 was changed\n", broken.stderr
+    )
+    known.write_text("not what was printed", encoding="utf-8")
+    assert run_committing("audit", "verify", "--against", str(known)).exit_code == 2

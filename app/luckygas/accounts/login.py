@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 from luckygas.accounts import passwords, sessions, totp
 from luckygas.accounts.models import LoginAttempts, Person
 from luckygas.accounts.schemas import LoginIn
+from luckygas.audit.recording import note
 from luckygas.errors import Problem
 
 FREE_FAILURES: Final = 5
@@ -61,11 +62,14 @@ def log_in(
             attempts.failures += 1
             attempts.failed_at = now
             attempts.locked_until = now + wait if (wait := wait_after(attempts.failures)) else None
+            details = {"failures": attempts.failures, "locked_until": attempts.locked_until}
+            note(session, action="login_refused", entity="logins", entity_id=credentials.login, details=details)
         return refusal
     session.delete(attempts)
     if passwords.is_outdated(person.password_hash):
         person.password_hash = passwords.digest(credentials.password)
     token = sessions.start(session, person=person, agent=agent, address=address, now=now)
+    note(session, action="logged_in", entity="people", entity_id=person.id, details={"agent": agent})
     return LoggedIn(person, token)
 
 

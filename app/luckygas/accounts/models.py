@@ -2,12 +2,12 @@
 
 from datetime import date, datetime
 from enum import StrEnum
-from typing import Literal
+from typing import ClassVar, Literal
 
 from sqlalchemy import ARRAY, BigInteger, CheckConstraint, ForeignKey, Identity, LargeBinary, Text
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
-from luckygas.db.base import Base, CreatedAt, Id, Instant
+from luckygas.db.base import SECRET, Base, CreatedAt, Id, Instant
 
 
 class Person(Base):
@@ -23,9 +23,9 @@ class Person(Base):
     login: Mapped[str] = mapped_column(unique=True)
     name: Mapped[str]
     role: Mapped[str]
-    password_hash: Mapped[str]
+    password_hash: Mapped[str] = mapped_column(info=SECRET)
     must_change_password: Mapped[bool]
-    totp_secret: Mapped[str | None]
+    totp_secret: Mapped[str | None] = mapped_column(info=SECRET)
     totp_confirmed_at: Mapped[Instant | None]
     totp_last_step: Mapped[int | None] = mapped_column(BigInteger)
     disabled_at: Mapped[Instant | None]
@@ -41,6 +41,7 @@ class WebSession(Base):
     """One browser in which somebody is logged in; `id` is a digest of the token that only the browser has."""
 
     __tablename__ = "sessions"
+    __unlogged__: ClassVar = "log-ins and what ends them are logged by name"
 
     id: Mapped[bytes] = mapped_column(LargeBinary, primary_key=True)
     person_id: Mapped[int] = mapped_column(ForeignKey("people.id"), index=True)
@@ -56,6 +57,7 @@ class LoginAttempts(Base):
     """How often in a row somebody failed to log in under a name, whether or not anybody has that name."""
 
     __tablename__ = "login_attempts"
+    __unlogged__: ClassVar = "log-ins that are refused are logged by name"
 
     login: Mapped[str] = mapped_column(primary_key=True)
     failures: Mapped[int]
@@ -89,7 +91,7 @@ class ApiKey(Base):
     scopes: Mapped[list[str] | None] = mapped_column(ARRAY(Text))
     owner_id: Mapped[int | None] = mapped_column(ForeignKey("people.id"))
     replaces: Mapped[str | None] = mapped_column(ForeignKey("api_keys.id"), unique=True)
-    secret_mac: Mapped[bytes] = mapped_column(LargeBinary)
+    secret_mac: Mapped[bytes] = mapped_column(LargeBinary, info=SECRET)
     created_at: Mapped[CreatedAt]
     expires_at: Mapped[Instant]
     revoked_at: Mapped[Instant | None]
@@ -106,6 +108,7 @@ class KeyUse(Base):
     """How many requests a key made on one day of the company's calendar."""
 
     __tablename__ = "api_key_uses"
+    __unlogged__: ClassVar = "it only counts"
 
     key_id: Mapped[str] = mapped_column(ForeignKey("api_keys.id"), primary_key=True)
     day: Mapped[date] = mapped_column(primary_key=True)

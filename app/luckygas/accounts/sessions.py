@@ -17,6 +17,7 @@ from sqlalchemy.orm import Session
 
 from luckygas.access import Principal, Role
 from luckygas.accounts.models import Person, WebSession
+from luckygas.audit.recording import note
 from luckygas.db.session import after_commit
 from luckygas.errors import Unauthenticated
 from luckygas.volatile import Volatile
@@ -95,14 +96,18 @@ def of_person(session: Session, *, person_id: int, now: datetime) -> Sequence[We
 
 def end(session: Session, *, volatile: Volatile, token: str) -> int:
     """End one session; return how many there were of it."""
-    ended = session.scalars(delete(WebSession).where(WebSession.id == _identify(token)).returning(WebSession.id))
-    return _forget(session, volatile, ended.all())
+    statement = delete(WebSession).where(WebSession.id == _identify(token))
+    ended = session.execute(statement.returning(WebSession.id, WebSession.person_id)).all()
+    for _, person_id in ended:
+        note(session, action="logged_out", entity="people", entity_id=person_id)
+    return _forget(session, volatile, [session_id for session_id, _ in ended])
 
 
 def end_all(session: Session, *, volatile: Volatile, person_id: int) -> int:
     """End all sessions of a person; return how many there were."""
-    ended = session.scalars(delete(WebSession).where(WebSession.person_id == person_id).returning(WebSession.id))
-    return _forget(session, volatile, ended.all())
+    ended = session.scalars(delete(WebSession).where(WebSession.person_id == person_id).returning(WebSession.id)).all()
+    note(session, action="sessions_ended", entity="people", entity_id=person_id, details={"count": len(ended)})
+    return _forget(session, volatile, ended)
 
 
 def _forget(session: Session, volatile: Volatile, ids: Iterable[bytes]) -> int:

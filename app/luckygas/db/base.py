@@ -1,9 +1,9 @@
 """What all models stand on. Constraint names follow one rule, so that migrations can name what they change."""
 
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, ClassVar, Final
 
-from sqlalchemy import BigInteger, DateTime, Identity, MetaData, Text, func
+from sqlalchemy import BigInteger, Column, DateTime, Identity, MetaData, Text, func
 from sqlalchemy.orm import DeclarativeBase, mapped_column
 
 Id = Annotated[int, mapped_column(BigInteger, Identity(always=True), primary_key=True)]
@@ -16,8 +16,19 @@ CreatedAt = Annotated[datetime, mapped_column(DateTime(timezone=True), server_de
 """When the row's transaction began, by the database's clock."""
 
 
+SECRET: Final = {"secret": True}
+"""The `info` of a column whose values stand in no log."""
+
+
+def is_secret(column: Column) -> bool:
+    """Tell whether the values of `column` must stand in no log."""
+    return bool(column.info.get("secret"))
+
+
 class Base(DeclarativeBase):
-    """The base of all models."""
+    """The base of all models. Changes of their objects are logged, unless a model says why not."""
+
+    __unlogged__: ClassVar[str | None] = None
 
     metadata = MetaData(
         naming_convention={

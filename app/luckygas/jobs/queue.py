@@ -16,6 +16,8 @@ from procrastinate.tasks import Task
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
+from luckygas.audit.actor import Actor
+from luckygas.audit.recording import ACTOR
 from luckygas.instruments import JOB_SECONDS, JOBS
 from luckygas.jobs.backoff import BackOff
 from luckygas.jobs.tables import FinishedJob, JobFailure
@@ -93,8 +95,9 @@ def _run_once(context: JobContext, work: Work, arguments: dict[str, Any]) -> Non
     """Run a job unless its effect is there already."""
     held: Resources = context.additional_context["resources"]
     number = context.job.id
+    actor = Actor(f"job:{context.job.task_name}", origin=f"job {number}")
     try:
-        with held.sessions() as session, session.begin():
+        with held.sessions(info={ACTOR: lambda: actor}) as session, session.begin():
             # Of two who run the same job, the second waits here until the first has committed or failed.
             mark = insert(FinishedJob).values(job_id=number).on_conflict_do_nothing().returning(FinishedJob.job_id)
             if session.scalar(mark) is None:

@@ -8,6 +8,7 @@ from sqlalchemy import Select, func, insert, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
+from luckygas.audit.recording import note_created
 from luckygas.errors import NotFound, WrongState
 from luckygas.ledger.bookings import Booking, Deposit, Line, Sale
 from luckygas.ledger.models import Account, Entry, EntryKind, EntryLine
@@ -34,22 +35,20 @@ def post(session: Session, *, booking: Booking) -> Entry:
     session.add(entry)
     session.flush()
     if lines:
+        rows = [
+            {
+                "entry_id": entry.id,
+                "position": position,
+                "account": line.account,
+                "customer_id": line.customer_id,
+                "driver_id": line.driver_id,
+                "amount_twd": line.amount_twd,
+            }
+            for position, line in enumerate(lines, start=1)
+        ]
         # In one statement, at whose end the database adds them up.
-        session.execute(
-            insert(EntryLine).values(
-                [
-                    {
-                        "entry_id": entry.id,
-                        "position": position,
-                        "account": line.account,
-                        "customer_id": line.customer_id,
-                        "driver_id": line.driver_id,
-                        "amount_twd": line.amount_twd,
-                    }
-                    for position, line in enumerate(lines, start=1)
-                ]
-            )
-        )
+        session.execute(insert(EntryLine).values(rows), execution_options={"unlogged": "logged beside it"})
+        note_created(session, EntryLine, rows)
     session.refresh(entry)
     return entry
 

@@ -5,9 +5,10 @@ Machines send a key as `Authorization: Bearer KEY` or `X-API-Key: KEY`; people h
 
 from typing import Final
 
-from flask import g, request
+from flask import g, has_request_context, request
 
 from luckygas.access import PUBLIC, SIGNED_IN, Access, Principal
+from luckygas.audit.actor import Actor
 from luckygas.db.session import current_session
 from luckygas.errors import Forbidden, Problem, Unauthenticated
 from luckygas.resources import resources
@@ -60,6 +61,14 @@ def become(principal: Principal) -> None:
 def current_principal() -> Principal:
     """Return the caller of a route that is not public."""
     return g.principal
+
+
+def current_actor() -> Actor:
+    """Return who the audit log takes for the cause of what happens now."""
+    if not has_request_context():
+        return Actor("service:luckygas-web")
+    name = g.principal.id if "principal" in g else "anonymous"
+    return Actor(name, origin=request.remote_addr, request_id=g.request_id)
 
 
 def _caller(*, fresh: bool) -> Principal:

@@ -11,7 +11,7 @@ from luckygas.access import Access
 from luckygas.db.session import transaction
 from luckygas.errors import Problem
 from luckygas.resources import resources
-from luckygas.web import validation
+from luckygas.web import refusals, validation
 from luckygas.web.auth import READING, authorise, current_principal
 from luckygas.web.reads import Reads
 
@@ -56,13 +56,14 @@ def guarded(view: View, access: Access, *, standby: bool = False) -> View:
     @wraps(view)
     def guarded_view(*args: Any, **kwargs: Any) -> Any:
         reads, sessions = Reads.of(current_app), resources().sessions
-        if standby:
+        with refusals.logged():
+            if standby:
+                with transaction(sessions):
+                    authorise(access, fresh=False)
+                return reads.run(current_principal().id, partial(view, *args, **kwargs))
             with transaction(sessions):
-                authorise(access, fresh=False)
-            return reads.run(current_principal().id, partial(view, *args, **kwargs))
-        with transaction(sessions):
-            authorise(access)
-            answer = view(*args, **kwargs)
+                authorise(access)
+                answer = view(*args, **kwargs)
         if "principal" in g and request.method not in READING:
             reads.note_write(current_principal().id)
         return answer

@@ -4,7 +4,7 @@ import unicodedata
 from datetime import UTC, datetime
 from typing import Annotated
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
+from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
 
 from luckygas.taiwan import CYLINDER_SIZES_KG
 from luckygas.web.addresses import LARGEST_ID
@@ -46,6 +46,13 @@ def _without_controls(text: str, *, allowed: str) -> str:
     return text
 
 
+def _in_utc(instant: datetime) -> datetime:
+    try:
+        return instant.astimezone(UTC)
+    except OverflowError:
+        raise ValueError("a moment that no calendar has in UTC: take a later or an earlier one") from None
+
+
 def _known_size(kg: int) -> int:
     if kg not in CYLINDER_SIZES_KG:
         raise ValueError(f"no cylinder size: use one of {', '.join(map(str, CYLINDER_SIZES_KG))}")
@@ -73,6 +80,9 @@ PLAIN_DIGITS = BeforeValidator(_plain_digits)
 
 Instant = Annotated[datetime, AfterValidator(lambda instant: instant.astimezone(UTC))]
 """A point in time, in UTC, whatever time zone the database session had."""
+
+InstantIn = Annotated[AwareDatetime, AfterValidator(_in_utc)]
+"""A point in time that a caller gives, with its offset."""
 
 # Not a Literal, which would take 4.0 for 4.
 CylinderKg = Annotated[

@@ -11,7 +11,7 @@ import json
 import re
 from datetime import timedelta
 from functools import wraps
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 import psycopg
 from flask import Response, current_app, request
@@ -50,6 +50,7 @@ class IdempotencyKey(Base):
     """One request that was answered; within its own transaction also the claim, still without an answer."""
 
     __tablename__ = "idempotency_keys"
+    __unlogged__: ClassVar = "what the request did is logged"
 
     principal: Mapped[str] = mapped_column(primary_key=True)
     key: Mapped[str] = mapped_column(primary_key=True)

@@ -43,6 +43,8 @@ RIGHTS = {
     "bill_items": {"SELECT", "INSERT"},
     "finished_jobs": {"SELECT", "INSERT", "DELETE"},
     "job_failures": {"SELECT", "INSERT", "DELETE"},
+    "audit_entries": {"SELECT"},
+    "audit_links": {"SELECT"},
 }
 # The queue's own, which have no models.
 QUEUE_RIGHTS = {

@@ -83,6 +83,11 @@ def effects(committed: Callable) -> list[str]:
         return list(session.scalars(text("SELECT name FROM customers ORDER BY name")))
 
 
+def causes(committed: Callable) -> list[tuple[str, str]]:
+    with committed() as session:
+        return [tuple(row) for row in session.execute(text("SELECT actor, origin FROM audit_entries ORDER BY id"))]
+
+
 def statuses(committed: Callable) -> list[str]:
     with committed() as session:
         return list(session.scalars(text("SELECT status::text FROM procrastinate_jobs ORDER BY id")))
@@ -91,6 +96,12 @@ def statuses(committed: Callable) -> list[str]:
 def again_at_once(committed: Callable) -> None:
     with committed() as session:
         session.execute(text("UPDATE procrastinate_jobs SET scheduled_at = NULL"))
+
+
+def test_what_a_job_changes_is_logged_as_its_doing(work: Callable[[], None], committed: Callable) -> None:
+    (number,) = enqueue(committed, 1)
+    work()
+    assert causes(committed) == [("job:tests.note", f"job {number}")]
 
 
 def test_a_job_runs_after_its_cause_has_committed(control, committed, work) -> None:

@@ -1,0 +1,1 @@
+"""Who changed what, when and from where: recorded with the change itself, linked so that no entry can vanish unseen."""
