@@ -133,8 +133,10 @@ def test_orders_are_counted_by_what_is_to_be_done(app: Flask, session: Session) 
     orders.send_out(session, order_id=placed[0].id, by="x")
     orders.finish(session, order_id=placed[0].id, by="x", note="")
     since = datetime.now(UTC).replace(microsecond=0) - timedelta(hours=3)
-    session.execute(text("UPDATE orders SET placed_at = :at WHERE id = :id"), {"at": since, "id": placed[1].id})
-    session.execute(
+    session.connection().execute(
+        text("UPDATE orders SET placed_at = :at WHERE id = :id"), {"at": since, "id": placed[1].id}
+    )
+    session.connection().execute(
         text("UPDATE orders SET placed_at = :at WHERE id = :id"), {"at": since - timedelta(days=9), "id": later.id}
     )
     session.commit()
@@ -184,7 +186,7 @@ def test_a_scrape_reads_no_more_when_there_are_many_orders(app: Flask, session: 
         return read
 
     def deliver(count: int) -> None:
-        session.execute(
+        session.connection().execute(
             text("""
             WITH gone AS (
                 INSERT INTO orders (customer_id, status, delivery_address, placed_at)
