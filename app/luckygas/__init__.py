@@ -8,7 +8,7 @@ from luckygas.accounts.callers import Callers
 from luckygas.audit import api as audit
 from luckygas.billing import api as billing
 from luckygas.config import Settings
-from luckygas.customers import api as customers
+from luckygas.customers import api_csv as customers
 from luckygas.cylinders import api as cylinders
 from luckygas.deliveries import api as deliveries
 from luckygas.drivers import api as drivers
@@ -16,8 +16,9 @@ from luckygas.jobs import api as jobs
 from luckygas.ledger import api as ledger
 from luckygas.ops import health, logging, metrics
 from luckygas.orders import api as orders
+from luckygas.orders import api_csv as orders_csv
 from luckygas.resources import Authenticate, Resources
-from luckygas.web import auth, docs, openapi, problems, reads
+from luckygas.web import auth, docs, etags, openapi, problems, reads
 from luckygas.web.addresses import IdConverter, ShortIdConverter
 
 LARGEST_BODY_BYTES = 1024 * 1024
@@ -46,13 +47,14 @@ def create_app(settings: Settings | None = None) -> Flask:
     metrics.register(app)
     problems.register(app)
     reads.register(app)
+    etags.register(app)
     health.register(app)
     for blueprint in (
         api_me.blueprint,
         api_people.blueprint,
         api_keys.blueprint,
         customers.blueprint,
-        orders.blueprint,
+        orders_csv.blueprint,
         orders.prices_blueprint,
         drivers.blueprint,
         cylinders.blueprint,

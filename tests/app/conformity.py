@@ -36,7 +36,12 @@ def _assert_documented(document: dict[str, Any], operation: dict[str, Any], resp
     assert documented is not None, f"{response.status_code} is not documented for {operation['operationId']}"
     if "$ref" in documented:
         documented = document["components"]["responses"][documented["$ref"].rpartition("/")[2]]
+    if "content" not in documented:
+        assert response.data == b"", f"{response.status_code} of {operation['operationId']} is to have no body"
+        return
     assert response.mimetype in documented["content"], f"{response.mimetype} is not documented"
+    if response.mimetype == "text/csv":
+        return
     schema = documented["content"][response.mimetype]["schema"]
     validator = Draft202012Validator(schema | {"components": document["components"]}, format_checker=FormatChecker())
     validator.validate(response.json)

@@ -34,6 +34,7 @@ INWARDS = {
     "cli": {"people", "service", "usage", "models", "schemas"},
     "api_keys": {"service", "usage", "schemas_keys", "keys"},
     "api": {"service", "schemas", "models", "prices", "bills"},
+    "api_csv": {"api", "service", "schemas", "models"},
     "api_me": {"login", "people", "sessions", "totp", "schemas", "models"},
     "api_people": {"people", "sessions", "schemas", "models"},
 }

@@ -6,7 +6,7 @@ from pydantic import AfterValidator, ConfigDict, Field, model_validator
 
 from luckygas.customers.models import CustomerKind
 from luckygas.taiwan import normalise_landline, normalise_mobile, normalise_tax_number
-from luckygas.web.fields import Body, CylinderKg, Instant, Line, Lines, Output, Quantity, RowId, Version
+from luckygas.web.fields import Body, CylinderKg, Instant, Line, Lines, Output, Quantity, Query, RowId, Version
 from luckygas.web.pagination import NextCursor, PageQuery
 
 MOST_ADDRESSES = 20
@@ -131,6 +131,19 @@ class CustomerQuery(PageQuery):
             description="A part of any of the addresses, such as 民生西; blanks, 台 or 臺, 2段 or 二段 do not matter"
         ),
     ] = None
+
+
+class ImportQuery(Query):
+    """What to do with the file."""
+
+    dry_run: Annotated[bool, Field(description="Only look for what is wrong with it")] = False
+
+
+class ImportedOut(Output):
+    """What became of the file."""
+
+    lines: Annotated[int, Field(ge=1, description="How many customers are in it, all of them good")]
+    created: Annotated[int, Field(ge=0, description="None in a dry run")]
 
 
 class CustomerPage(Output):

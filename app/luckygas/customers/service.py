@@ -22,6 +22,36 @@ def create(session: Session, *, customer: CustomerIn) -> Customer:
     return row
 
 
+def create_many(session: Session, *, new: Sequence[CustomerIn], dry_run: bool) -> int:
+    """Store all of them, or with `dry_run` none, and return how many; raises `Invalid` unless all can be stored.
+
+    The fields of its errors are the places in `new`. Who has the name and the mobile number of somebody else is taken
+    for the same customer.
+    """
+    seen: dict[tuple[str, str], int] = {}
+    known = _known(session, mobiles=[customer.mobile for customer in new])
+    errors = []
+    for place, customer in enumerate(new):
+        key = (customer.name, customer.mobile)
+        if key in known:
+            errors.append(
+                FieldError(str(place), f"{customer.name}, {customer.mobile} is customer {known[key]} already")
+            )
+        elif key in seen:
+            errors.append(FieldError(str(place), f"{customer.name}, {customer.mobile} is there twice"))
+        seen[key] = place
+    if errors:
+        raise Invalid.because(*errors)
+    if dry_run:
+        return 0
+    for customer in new:
+        row = Customer()
+        _fill(row, customer)
+        session.add(row)
+    session.flush()
+    return len(new)
+
+
 def change(session: Session, *, customer_id: int, customer: CustomerChange) -> Customer:
     """Make a customer what `customer` says, unless somebody else changed it since that version."""
     row = lock(session, customer_id=customer_id)
@@ -125,6 +155,12 @@ def _fill(row: Customer, customer: CustomerIn) -> None:
         for position, place in enumerate(customer.further_addresses, start=1)
     ]
     row.usual_cylinders = [UsualCylinders(**usual.model_dump()) for usual in customer.usual_cylinders]
+
+
+def _known(session: Session, *, mobiles: Sequence[str]) -> dict[tuple[str, str], int]:
+    """Return the ids of the customers with these numbers, by name and number."""
+    statement = select(Customer.name, Customer.mobile, Customer.id).where(Customer.mobile.in_(set(mobiles)))
+    return {(name, mobile): customer_id for name, mobile, customer_id in session.execute(statement)}
 
 
 def _contains(address: InstrumentedAttribute[str], fragment: str) -> list[ColumnElement[bool]]:

@@ -6,7 +6,20 @@ from typing import Annotated
 from pydantic import ConfigDict, Field
 
 from luckygas.orders.models import OrderStatus
-from luckygas.web.fields import PLAIN_DIGITS, Body, CylinderKg, Instant, Line, Lines, Output, Quantity, RowId, Version
+from luckygas.web.fields import (
+    PLAIN_DIGITS,
+    Body,
+    CylinderKg,
+    ExportQuery,
+    Instant,
+    Line,
+    Lines,
+    Output,
+    Quantity,
+    Query,
+    RowId,
+    Version,
+)
 from luckygas.web.pagination import NextCursor, PageQuery
 
 MOST_LINES = 20
@@ -91,12 +104,20 @@ class OrderOut(Output):
     placed_at: Instant
 
 
-class OrderQuery(PageQuery):
-    """Which orders to list."""
+class OrderFilters(Query):
+    """Which orders are meant; all of what is given must hold."""
 
     customer_id: Annotated[RowId, PLAIN_DIGITS] | None = None
     status: OrderStatus | None = None
     wanted_on: date | None = None
+
+
+class OrderQuery(OrderFilters, PageQuery):
+    """Which orders to list."""
+
+
+class OrderExportQuery(OrderFilters, ExportQuery):
+    """Which orders to put into the file, and how that is to be."""
 
 
 class OrderPage(Output):

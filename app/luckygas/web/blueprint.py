@@ -32,19 +32,22 @@ class Blueprint(APIBlueprint):
         auth: Access,
         standby: bool = False,
         problems: Sequence[type[Problem]] = (),
+        csv_body: bool = False,
+        csv_answer: bool = False,
         **options: Any,
     ) -> Callable[[View], View]:
         """Register a view that `auth`, a permission or `PUBLIC`, guards.
 
         `standby` is for lists and reports: a view that writes nothing, needs a permission, and may show what was true
         a moment ago, though never less than what its caller wrote. `problems` are the kinds that the view itself
-        raises, for the OpenAPI document.
+        raises, for the OpenAPI document. With `csv_body` it reads a file that somebody sends, with `csv_answer` it
+        sends one (`web.spreadsheets`).
         """
         register = super().route(rule, **options)
 
         def registered(view: View) -> View:
             view = guarded(view, auth, standby=standby)
-            view.problems = problems
+            view.problems, view.takes_csv, view.gives_csv = problems, csv_body, csv_answer
             return register(view)
 
         return registered
@@ -81,6 +84,16 @@ def access_of(view: View) -> Access | None:
 def problems_of(view: View) -> Sequence[type[Problem]]:
     """Return the kinds of problems that a registered view itself raises."""
     return getattr(view, "problems", ())
+
+
+def takes_csv(view: View) -> bool:
+    """Tell whether the body of a registered view is a CSV file."""
+    return getattr(view, "takes_csv", False)
+
+
+def gives_csv(view: View) -> bool:
+    """Tell whether a registered view answers with a CSV file."""
+    return getattr(view, "gives_csv", False)
 
 
 def may_read_standby(view: View) -> bool:

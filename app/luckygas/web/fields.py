@@ -25,6 +25,14 @@ class Query(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
+class ExportQuery(Query):
+    """What every export takes; an export adds its filters."""
+
+    bom: Annotated[bool, Field(description="Begin with a byte order mark, by which Excel knows that it is UTF-8")] = (
+        False
+    )
+
+
 class Output(BaseModel):
     """An answer, read from a model's attributes."""
 

@@ -15,9 +15,11 @@ from luckygas.errors import Problem
 from luckygas.version import __version__
 from luckygas.web import cookies
 from luckygas.web.addresses import API, DOCUMENTATION
-from luckygas.web.blueprint import access_of, problems_of
+from luckygas.web.blueprint import View, access_of, gives_csv, problems_of, takes_csv
+from luckygas.web.etags import has_etag
 from luckygas.web.idempotency import HEADER, REPLAYED, is_idempotent
 from luckygas.web.problems import MEDIA_TYPE, ProblemOut
+from luckygas.web.spreadsheets import MEDIA_TYPE as CSV
 
 type Document = dict[str, Any]
 
@@ -49,6 +51,15 @@ _REPLAYED: Final = {
     "description": "Present when this is the stored answer of an earlier request with the same key",
     "schema": {"type": "string", "const": "true"},
 }
+_IF_NONE_MATCH: Final = {
+    "name": "If-None-Match",
+    "in": "header",
+    "required": False,
+    "description": "The ETag of the answer that you have: if it is still the same, you get 304 and no body",
+    "schema": {"type": "string"},
+}
+_ETAG: Final = {"description": "Stands for this very answer", "schema": {"type": "string"}}
+_FILE: Final = {CSV: {"schema": {"type": "string"}}}
 _REF: Final = "#/components/{}/{}"
 
 
@@ -102,6 +113,7 @@ def _complete_operation(operation: Document, rule: Rule) -> None:
         if parameter["in"] == "query":
             _drop_null(parameter["schema"])
             statuses |= {422}
+    _add_files(operation, view)
     if "requestBody" in operation:
         operation["requestBody"]["required"] = True
         statuses |= {400, 413, 415, 422}
@@ -111,6 +123,8 @@ def _complete_operation(operation: Document, rule: Rule) -> None:
         operation["x-permission"] = access
         statuses |= {401, 403, 503}
     statuses |= {kind.status for kind in problems_of(view)}
+    if has_etag(view) and "GET" in rule.methods:
+        _add_etag(operation)
     if is_idempotent(view):
         parameters.append(_IDEMPOTENCY_KEY)
         success = next(status for status in operation["responses"] if status.startswith("2"))
@@ -118,6 +132,19 @@ def _complete_operation(operation: Document, rule: Rule) -> None:
         statuses |= {409}
     for status in sorted(statuses):
         operation["responses"][str(status)] = {"$ref": _REF.format("responses", f"Problem{status}")}
+
+
+def _add_files(operation: Document, view: View) -> None:
+    if takes_csv(view):
+        operation["requestBody"] = {"content": _FILE}
+    if gives_csv(view):
+        operation["responses"]["200"] |= {"content": _FILE}
+
+
+def _add_etag(operation: Document) -> None:
+    operation["parameters"].append(_IF_NONE_MATCH)
+    operation["responses"]["200"]["headers"] = {"ETag": _ETAG}
+    operation["responses"]["304"] = {"description": "It is still what you have", "headers": {"ETag": _ETAG}}
 
 
 def _drop_null(schema: Document) -> None:

@@ -37,23 +37,25 @@ class StrictAdapter(PydanticAdapter):
         first = findings[0]
         if first["type"] == "json_invalid":
             return MalformedRequest(f"the body is not valid JSON: {first['ctx']['error']}")
-        return Invalid.because(*(self._field_error(finding) for finding in findings[:_MOST_ERRORS]))
+        return Invalid.because(*(field_error(finding, self.model_class) for finding in findings[:_MOST_ERRORS]))
 
-    def _field_error(self, finding: ErrorDetails) -> FieldError:
-        path = finding["loc"]
-        match finding["type"]:
-            case "missing":
-                message = "it is missing: add it"
-            case "extra_forbidden" if len(path) == 1:
-                known = ", ".join(self.model_class.model_fields)
-                message = f"there is no such field: leave it out, or use one of {known}"
-            case "extra_forbidden":
-                message = "there is no such field: leave it out"
-            case "value_error":
-                message = f"{shown(finding['input'])} is {finding['ctx']['error']}"
-            case _:
-                message = f"{finding['msg']}, not {shown(finding['input'])}"
-        return FieldError(".".join(map(str, path)) or "body", message)
+
+def field_error(finding: ErrorDetails, model: type[BaseModel]) -> FieldError:
+    """Return what pydantic found in a `model` as one refused value."""
+    path = finding["loc"]
+    match finding["type"]:
+        case "missing":
+            message = "it is missing: add it"
+        case "extra_forbidden" if len(path) == 1:
+            known = ", ".join(model.model_fields)
+            message = f"there is no such field: leave it out, or use one of {known}"
+        case "extra_forbidden":
+            message = "there is no such field: leave it out"
+        case "value_error":
+            message = f"{shown(finding['input'])} is {finding['ctx']['error']}"
+        case _:
+            message = f"{finding['msg']}, not {shown(finding['input'])}"
+    return FieldError(".".join(map(str, path)) or "body", message)
 
 
 def shown(value: object) -> str:
