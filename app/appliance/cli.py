@@ -5,6 +5,7 @@ import argparse
 from appliance.backup import commands as backup
 from appliance.database import commands as database
 from appliance.redis import commands as redis
+from appliance.release import commands as release
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -14,5 +15,6 @@ def main(arguments: list[str] | None = None) -> int:
     database.add(verbs)
     redis.add(verbs)
     backup.add(verbs)
+    release.add(verbs)
     parsed = parser.parse_args(arguments)
     return parsed.run(parsed)

@@ -10,7 +10,7 @@ import sys
 import syslog
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any
 
@@ -40,13 +40,17 @@ def log(message: str) -> None:
 
 
 def run(
-    command: Sequence[str | Path], *, timeout: float | None = None, user: str | None = None
+    command: Sequence[str | Path],
+    *,
+    timeout: float | None = None,
+    user: str | None = None,
+    environment: Mapping[str, str] | None = None,
 ) -> subprocess.CompletedProcess[str]:
-    """Run a command to its end; a time-out kills it and counts as exit code 124."""
+    """Run a command to its end; a time-out kills it and counts as exit code 124. `environment` is what it gets more."""
     try:
         return subprocess.run(  # noqa: S603 - every caller passes constants and names that were checked
             [str(word) for word in command],
-            env=ENVIRONMENT,
+            env={**ENVIRONMENT, **(environment or {})},
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,

@@ -13,7 +13,7 @@ from luckygas.accounts import cli as accounts
 from luckygas.audit import cli as audit
 from luckygas.config import MigrationSettings, Settings, WorkerSettings
 from luckygas.db import engine as database
-from luckygas.db.migrate import MigrationRunning, upgrade
+from luckygas.db.migrate import MigrationRunning, MigrationTooEarly, schema, upgrade
 from luckygas.demo.cli import demo_data
 from luckygas.environment import SettingsError
 from luckygas.errors import Problem
@@ -33,7 +33,7 @@ class Tools(click.Group):
     def invoke(self, ctx: click.Context) -> Any:
         try:
             return super().invoke(ctx)
-        except (SettingsError, Problem, MigrationRunning) as error:
+        except (SettingsError, Problem, MigrationRunning, MigrationTooEarly) as error:
             raise click.ClickException(str(error)) from error
         except DBAPIError as error:
             if not database.is_unavailable(error):
@@ -55,10 +55,18 @@ def check_config() -> None:
 
 
 @main.command()
-def migrate() -> None:
+@click.option("--dry-run", is_flag=True, help="Undo everything at the end: does it work, and soon enough?")
+def migrate(*, dry_run: bool) -> None:
     """Bring the database to the schema of this release."""
-    applied = upgrade(MigrationSettings.from_environ())
-    click.echo("\n".join(f"applied {migration}" for migration in applied) or "up to date")
+    applied = upgrade(MigrationSettings.from_environ(), keep=not dry_run)
+    word = "would apply" if dry_run else "applied"
+    click.echo("\n".join(f"{word} {migration}" for migration in applied) or "up to date")
+
+
+@main.command("schema")
+def print_schema() -> None:
+    """Print which migrations this release knows, and which of them a release before it has to know."""
+    click.echo(json.dumps(schema()))
 
 
 @main.command("openapi")

@@ -70,6 +70,20 @@ def test_migrating_says_what_it_did_and_then_that_nothing_is_left(
     assert second.output == "up to date\n"
 
 
+def test_a_migration_can_be_tried_and_undone(
+    run: Callable[..., Result], new_database: Callable[[], str], environ_of: Callable[[str], dict[str, str]]
+) -> None:
+    url = environ_of(new_database())["LUCKYGAS_MIGRATION_DATABASE_URL"]
+    tried = run("migrate", "--dry-run", LUCKYGAS_MIGRATION_DATABASE_URL=url)
+    done = run("migrate", LUCKYGAS_MIGRATION_DATABASE_URL=url)
+    assert tried.output == done.output.replace("applied ", "would apply ")
+
+
+def test_what_is_known_of_the_schema_is_printed_without_any_setting() -> None:
+    told = json.loads(CliRunner().invoke(main, ["schema"]).stdout)
+    assert told["revisions"][0] == "0001"
+
+
 def test_migrating_needs_only_the_settings_of_the_owner(run: Callable[..., Result]) -> None:
     result = run("migrate", LUCKYGAS_DATABASE_URL=None, LUCKYGAS_REDIS_URL=None, LUCKYGAS_CONTACT_EMAIL=None)
     assert (result.exit_code, result.output) == (0, "up to date\n")

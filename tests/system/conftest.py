@@ -43,11 +43,13 @@ class Appliance:
             "ANSIBLE_NOCOLOR": "1",
         }
 
-    def run(self, command: str, *, stdin: str | None = None, check: bool = True) -> subprocess.CompletedProcess:
+    def run(
+        self, command: str, *, stdin: str | None = None, check: bool = True, timeout: float = 120
+    ) -> subprocess.CompletedProcess:
         """Run a shell command as root inside; with `check`, a failure fails the test and shows its output."""
         done = subprocess.run(  # noqa: S603
             ["podman", "exec", "--interactive", self.container, "sh", "-c", command],  # noqa: S607
-            input=stdin, capture_output=True, text=True, check=False, timeout=120,
+            input=stdin, capture_output=True, text=True, check=False, timeout=timeout,
         )  # fmt: skip
         assert not check or done.returncode == 0, f"{command}: {done.stdout}{done.stderr}"
         return done

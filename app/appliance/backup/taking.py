@@ -26,13 +26,12 @@ def kind_due(backups: Iterable[Backup], now: float) -> str:
     return DIFFERENTIAL if fulls and now - max(fulls) < FULL_EVERY_SECONDS else FULL
 
 
-def require(path: Path, needed: int, what: str) -> None:
-    """Refuse what would fill the disk."""
+def require(path: Path, needed: int, what: str, then: str = "it is then done by itself") -> None:
+    """Refuse what would fill the disk, and say what follows when there is room."""
     free = shutil.disk_usage(path).free
     if free < needed + RESERVE_BYTES:
         raise RoomError(
-            f"{what} needs {needed + RESERVE_BYTES >> 20} MB in {path}, {free >> 20} MB are free; "
-            f"make room, it is then done by itself"
+            f"{what} needs {needed + RESERVE_BYTES >> 20} MB in {path}, {free >> 20} MB are free; make room, {then}"
         )
 
 

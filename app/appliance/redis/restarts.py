@@ -2,8 +2,6 @@
 
 import contextlib
 from collections.abc import Callable
-from datetime import datetime
-from pathlib import Path
 
 from appliance.redis import live, users
 from appliance.redis.cluster import Cluster, wait
@@ -11,6 +9,7 @@ from appliance.redis.protocol import ReplyError, SilentError
 from appliance.redis.settings import WATCHED, Server
 from appliance.redis.switchover import LINK_SECONDS, switchover, wait_for_link
 from appliance.system import has_replaced_files, run
+from appliance.units import is_older_than_its_files, properties
 
 
 def pending(cluster: Cluster) -> list[str]:
@@ -23,22 +22,11 @@ def is_pending(cluster: Cluster, server: Server) -> bool:
     unit = properties(server.unit)
     if unit["ActiveState"] != "active":
         return False
-    files = [unit["FragmentPath"], *unit["DropInPaths"].split()]
-    started = datetime.strptime(f"{unit['ActiveEnterTimestamp']} +0000", "%a %Y-%m-%d %H:%M:%S.%f %Z %z").timestamp()
-    if has_replaced_files(int(unit["MainPID"])) or any(
-        Path(file).exists() and Path(file).stat().st_ctime > started for file in files
-    ):
+    if has_replaced_files(int(unit["MainPID"])) or is_older_than_its_files(unit):
         return True
     with contextlib.suppress(SilentError, ReplyError), cluster.connect(server) as ask:
         return bool(live.differing(ask, server))
     return False
-
-
-def properties(unit: str) -> dict[str, str]:
-    """Return what systemd knows of a unit."""
-    names = "ActiveState,FragmentPath,DropInPaths,ActiveEnterTimestamp,MainPID"
-    shown = run(["systemctl", "show", "--timestamp=us+utc", f"--property={names}", unit], timeout=10).stdout
-    return dict(line.split("=", 1) for line in shown.splitlines())
 
 
 def restart_all(cluster: Cluster, *, only_pending: bool, say: Callable[[str], None]) -> None:

@@ -13,4 +13,7 @@ context.configure(
 )
 with context.begin_transaction():
     context.run_migrations()
-connection.commit()
+if context.config.attributes["keep"]:
+    connection.commit()
+else:
+    connection.rollback()

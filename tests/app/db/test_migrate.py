@@ -6,11 +6,14 @@ from alembic import command
 from sqlalchemy import CheckConstraint, create_engine
 
 from luckygas.config import MigrationSettings
+from luckygas.db import migrate
 from luckygas.db.migrate import (
     MigrationRunning,
+    MigrationTooEarly,
     configuration,
     current_revision,
     known_revisions,
+    schema,
     upgrade,
 )
 from luckygas.models import Base
@@ -126,3 +129,62 @@ def test_a_migration_that_fails_leaves_nothing_behind(
         upgrade(empty)
     with connect(empty) as connection:
         assert connection.execute("SELECT count(*) FROM pg_tables WHERE schemaname = 'public'").fetchone() == (0,)
+
+
+def test_a_dry_run_tells_what_it_would_do_and_leaves_nothing(empty: MigrationSettings) -> None:
+    told = upgrade(empty, keep=False)
+    with connect(empty) as connection:
+        assert connection.execute("SELECT count(*) FROM pg_tables WHERE schemaname = 'public'").fetchone() == (0,)
+    assert upgrade(empty) == told
+
+
+def test_a_dry_run_fails_as_the_migration_would(empty: MigrationSettings, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("alembic.op.execute", lambda *_: 1 // 0)
+    with pytest.raises(ZeroDivisionError):
+        upgrade(empty, keep=False)
+
+
+def test_a_migration_gives_up_soon_when_it_would_hold_others_up(environ: dict[str, str]) -> None:
+    settings = MigrationSettings.from_environ(environ)
+    with migrate._connected(settings) as connection:  # noqa: SLF001
+        bounds = [connection.exec_driver_sql(f"SHOW {name}").scalar() for name in ("lock_timeout", "statement_timeout")]
+    assert bounds == ["3s", "10s"]
+
+
+def at(settings: MigrationSettings, revision: str) -> None:
+    with migrate._connected(settings) as connection:  # noqa: SLF001
+        command.upgrade(configuration(connection), revision)
+
+
+def test_what_takes_away_is_refused_until_the_release_before_is_there(
+    empty: MigrationSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, second, *_ = reversed(known_revisions())
+    at(empty, first)
+    monkeypatch.setattr(migrate, "contracts_after", lambda scripts: second if [*scripts] else None)
+    with pytest.raises(MigrationTooEarly, match=f"install a release of schema {second} first"):
+        upgrade(empty)
+    at(empty, second)
+    assert upgrade(empty)
+
+
+def test_a_new_database_may_have_everything_at_once(empty: MigrationSettings, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(migrate, "contracts_after", lambda _: known_revisions()[1])
+    assert upgrade(empty)
+
+
+def test_the_schema_of_a_newer_release_is_left_alone(empty: MigrationSettings) -> None:
+    upgrade(empty)
+    with connect(empty) as connection:
+        connection.execute("UPDATE alembic_version SET version_num = '9999'")
+    assert upgrade(empty) == []
+
+
+def test_a_release_tells_what_it_knows_of_the_schema(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert schema()["revisions"] == [*reversed(known_revisions())]
+    named = [*migrate.ScriptDirectory.from_config(configuration()).walk_revisions()][:2]
+    for script, after in zip(named, known_revisions()[1:], strict=False):
+        monkeypatch.setattr(script.module, "contracts_after", after, raising=False)
+    assert migrate.contracts_after(named) == known_revisions()[1]
+    assert migrate.contracts_after(named[1:]) == known_revisions()[2]
+    assert migrate.contracts_after([]) is None

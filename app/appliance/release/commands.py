@@ -1,0 +1,117 @@
+"""`luckygas release`, `rollback`, `releases`. Exit codes: 0 good, 1 warning or refused, 2 switched back."""
+
+import argparse
+import os
+import signal
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from appliance.backup.taking import RoomError
+from appliance.database.state import NoStateError
+from appliance.output import CRITICAL, OK, WARNING, RefusedError, answer
+from appliance.release import installed, listing, rolling
+from appliance.release.places import LOCK, Settings
+from appliance.release.state import State
+from appliance.system import BusyError, locked, log, open_log
+
+REFUSALS = (BusyError, NoStateError, RefusedError, RoomError)
+BUSY = "another release is under way; follow it by: journalctl -ft luckygas-release"
+
+
+def add(verbs: argparse._SubParsersAction) -> None:
+    """Add the verbs to the command line."""
+
+    def verb(name: str, function: Callable[[argparse.Namespace], int], text: str) -> argparse.ArgumentParser:
+        parser = verbs.add_parser(name, help=text, description=text)
+        parser.add_argument("--json", action="store_true", help="answer in JSON")
+        parser.set_defaults(run=run, function=function)
+        return parser
+
+    text = "bring a release of the service into force while it serves; without one: the current one with its settings"
+    parser = verb("release", release, text)
+    parser.add_argument("wheel", nargs="?", type=Path, metavar="WHEEL|DIR", help="a wheel, or the source of one")
+    parser.add_argument("--without-backup", action="store_true", help="even when there is no backup of the last day")
+    parser.add_argument("--playbook", action="store_true", help="(for Ansible: only what it did not bring before)")
+    parser.add_argument("--again", action="store_true", help="(for Ansible: even if it brought that before)")
+    parser = verb("rollback", rollback, "go back to the release that was in force before; the schema stays")
+    parser.add_argument("--to", metavar="RELEASE", help="to this one, which is still installed")
+    parser.set_defaults(without_backup=True)
+    verb("releases", show, "list the releases that are installed, and which of them serves")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Run a verb; whatever is refused, or fails, says why."""
+    open_log("luckygas-release")
+    os.umask(0o022)
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, lambda number, _: sys.exit(f"broken off by {signal.Signals(number).name}"))
+    try:
+        return arguments.function(arguments)
+    except REFUSALS as problem:
+        answer(arguments, {"refused": str(problem)}, f"Refused: {problem}")
+        return WARNING
+    except rolling.FailedError as problem:
+        answer(arguments, {"failed": str(problem)}, f"Failed: {problem}")
+        return CRITICAL
+
+
+def release(arguments: argparse.Namespace) -> int:
+    """Install what was given, and bring it into force."""
+    with locked(LOCK, 1.0, BUSY):
+        if arguments.wheel is None:
+            return change(arguments, installed.current() or refuse_nothing())
+        with installed.wheel_of(arguments.wheel) as wheel:
+            wanted = installed.name_of(wheel)
+            current = installed.current()
+            if arguments.playbook and not arguments.again and current and State.load().playbook == wanted:
+                return change(arguments, current)
+            if is_new := not installed.is_installed(wanted):
+                say(arguments)(f"{wanted}: building")
+                installed.install(wheel, wanted)
+        status = change(arguments, wanted, ["installed"] if is_new else [])
+        state = State.load()
+        if arguments.playbook:
+            state.playbook = wanted
+            state.save()
+        installed.prune([*state.before("")[:2], state.playbook])
+        return status
+
+
+def rollback(arguments: argparse.Namespace) -> int:
+    """Bring an older release back."""
+    with locked(LOCK, 1.0, BUSY):
+        wanted = arguments.to or listing.previous(State.load(), installed.current())
+        if not wanted:
+            raise RefusedError("there is no release before this one; see luckygas releases")
+        if not installed.is_installed(wanted):
+            raise RefusedError(f"{wanted} is not installed; there are: {', '.join(installed.names())}")
+        return change(arguments, wanted)
+
+
+def change(arguments: argparse.Namespace, wanted: str, done: list[str] | None = None) -> int:
+    """Bring an installed release into force, and say what that took."""
+    changed = rolling.put_in_force(
+        wanted, Settings.load(), with_backup=not arguments.without_backup, say=say(arguments)
+    )
+    changed = [*(done or []), *changed]
+    text = f"{wanted} is in force." if changed else f"{wanted} is in force already."
+    answer(arguments, {"release": wanted, "changed": changed}, text)
+    return OK
+
+
+def show(arguments: argparse.Namespace) -> int:
+    """Show what there is."""
+    found = listing.report(Settings.load())
+    answer(arguments, found.data, listing.human(found))
+    return found.severity
+
+
+def refuse_nothing() -> str:
+    """Say that there is nothing yet."""
+    raise RefusedError("no release is installed yet: give a wheel, or the source of one")
+
+
+def say(arguments: argparse.Namespace) -> Callable[[str], None]:
+    """Return how to tell how far the work is: to whoever reads words, else to the journal."""
+    return log if arguments.json else lambda text: print(text, flush=True)

@@ -1,0 +1,26 @@
+"""What systemd knows of a unit, and whether it runs with what is on disk."""
+
+import glob
+from collections.abc import Iterable
+from datetime import datetime
+from pathlib import Path
+
+from appliance.system import run
+
+
+def properties(unit: str) -> dict[str, str]:
+    """Return what systemd knows of a unit; times in UTC with microseconds."""
+    names = "ActiveState,FragmentPath,DropInPaths,ActiveEnterTimestamp,MainPID,NeedDaemonReload"
+    shown = run(["systemctl", "show", "--timestamp=us+utc", f"--property={names}", unit], timeout=10).stdout
+    return dict(line.split("=", 1) for line in shown.splitlines())
+
+
+def is_older_than_its_files(unit: dict[str, str], others: Iterable[str] = ()) -> bool:
+    """Tell whether a unit that runs was started before its own files, or others (globs), were changed.
+
+    A link counts as itself.
+    """
+    started = datetime.strptime(f"{unit['ActiveEnterTimestamp']} +0000", "%a %Y-%m-%d %H:%M:%S.%f %Z %z").timestamp()
+    own = [unit["FragmentPath"], *unit["DropInPaths"].split()]
+    found = [*own, *(path for pattern in others for path in glob.glob(pattern))]  # noqa: PTH207 - Path.glob is relative
+    return any(Path(file).lstat().st_ctime > started for file in found if file and Path(file).exists())
