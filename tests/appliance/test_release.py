@@ -203,6 +203,10 @@ def test_what_is_no_wheel_of_the_service_is_refused(tmp_path):
 
 def test_the_words_for_a_failure_are_the_last_of_a_traceback():
     assert installed.last_words("Traceback (most recent call last):\n  File\nValueError: no\n") == "ValueError: no"
+    first = "Traceback (most recent call last):\n  File\nDivisionByZero: x\n\nThe above exception was the cause\n\n"
+    then = "Traceback (most recent call last):\n  File\nDataError: by zero\n[SQL: 1 / 0]\n(Background)\n"
+    assert installed.last_words(first + then) == "DataError: by zero"
+    assert installed.last_words("one\n\ntwo\nthree\nfour\n") == "two three four"
     assert installed.last_words("") == "it said nothing"
 
 

@@ -144,6 +144,10 @@ def size_of(release: str) -> int:
 
 
 def last_words(text: str) -> str:
-    """Return what a program complained of: of a traceback its last line, of anything else the last few."""
-    lines = [line.strip() for line in text.splitlines() if line.strip()]
-    return " ".join(lines[-1:] if "Traceback" in text else lines[-3:]) or "it said nothing"
+    """Return what a program complained of: the error of its last traceback, or else the last few lines."""
+    before, traceback, last = text.rpartition("Traceback (most recent call last):")
+    lines = [line for line in (last if traceback else before + last).splitlines() if line.strip()]
+    if traceback:
+        # Frames are indented; what follows the error itself, as SQLAlchemy's hints do, is left out.
+        lines = [line for line in lines if not line.startswith(" ")][:1]
+    return " ".join(" ".join(lines[-3:]).split()) or "it said nothing"
