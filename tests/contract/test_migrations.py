@@ -15,8 +15,8 @@ MIGRATIONS = sorted(VERSIONS.glob("[0-9]*.py"))
 TAKES_AWAY = {"drop_table", "drop_column", "rename_table"}
 SQL = re.compile(
     r"\bDROP\s+(?:TABLE|COLUMN|VIEW|FUNCTION|TYPE|SCHEMA|SEQUENCE)\b|\bRENAME\s+(?:COLUMN\b|TO\b)|\bSET\s+NOT\s+NULL\b"
-    r"|\bALTER\s+COLUMN\s+\w+\s+(?:SET\s+DATA\s+)?TYPE\b|\bREVOKE\b|\bTRUNCATE\b",
-    re.IGNORECASE,
+    r"|\bALTER\s+COLUMN\s+\w+\s+(?:SET\s+DATA\s+)?TYPE\b|\bREVOKE\b(?!.*\bFROM\s+PUBLIC\b)|\bTRUNCATE\s+(?:TABLE\s+)?\w+\s*(?:;|$)",
+    re.IGNORECASE | re.DOTALL,
 )
 FILLED = {"Identity", "Computed"}
 ASSIGNED = ("revision", "down_revision", "contracts_after")
@@ -119,6 +119,7 @@ def test_taking_away_is_recognized(statement):
         'op.add_column("customers", sa.Column("rank", sa.BigInteger, sa.Identity(always=True), nullable=False))',
         'op.create_table("ranks", sa.Column("id", sa.Integer, nullable=False))',
         'op.alter_column("customers", "note", nullable=True)',
+        'op.execute("REVOKE EXECUTE ON FUNCTION customers_rank() FROM PUBLIC")',
         'op.execute("CREATE INDEX customers_note_idx ON customers (note)")',
     ],
 )
