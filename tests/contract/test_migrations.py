@@ -15,7 +15,7 @@ MIGRATIONS = sorted(VERSIONS.glob("[0-9]*.py"))
 TAKES_AWAY = {"drop_table", "drop_column", "rename_table"}
 SQL = re.compile(
     r"\bDROP\s+(?:TABLE|COLUMN|VIEW|FUNCTION|TYPE|SCHEMA|SEQUENCE)\b|\bRENAME\s+(?:COLUMN\b|TO\b)|\bSET\s+NOT\s+NULL\b"
-    r"|\bALTER\s+COLUMN\s+\w+\s+(?:SET\s+DATA\s+)?TYPE\b|\bREVOKE\b(?!.*\bFROM\s+PUBLIC\b)|\bTRUNCATE\s+(?:TABLE\s+)?\w+\s*(?:;|$)",
+    r"|\bALTER\s+COLUMN\s+\w+\s+(?:SET\s+DATA\s+)?TYPE\b|\bREVOKE\b(?!.*\bFROM\s+PUBLIC\b)",
     re.IGNORECASE | re.DOTALL,
 )
 FILLED = {"Identity", "Computed"}
