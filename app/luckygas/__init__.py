@@ -17,6 +17,7 @@ from luckygas.ledger import api as ledger
 from luckygas.ops import health, logging, metrics
 from luckygas.orders import api as orders
 from luckygas.orders import api_csv as orders_csv
+from luckygas.predictions import api as predictions
 from luckygas.resources import Authenticate, Resources
 from luckygas.web import auth, docs, etags, openapi, problems, reads
 from luckygas.web.addresses import IdConverter, ShortIdConverter
@@ -61,6 +62,8 @@ def create_app(settings: Settings | None = None) -> Flask:
         deliveries.blueprint,
         billing.blueprint,
         ledger.blueprint,
+        predictions.blueprint,
+        predictions.suggestions_blueprint,
         jobs.blueprint,
         audit.blueprint,
     ):

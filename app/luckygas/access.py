@@ -32,6 +32,8 @@ class Permission(StrEnum):
     DELIVERIES_WRITE = "deliveries:write"
     BILLING_READ = "billing:read"
     BILLING_WRITE = "billing:write"
+    PREDICTIONS_READ = "predictions:read"
+    SUGGESTIONS_WRITE = "suggestions:write"
     JOBS_READ = "jobs:read"
     JOBS_WRITE = "jobs:write"
 

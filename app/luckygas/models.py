@@ -11,6 +11,7 @@ from luckygas.drivers import models as drivers
 from luckygas.jobs import tables as jobs
 from luckygas.ledger import models as ledger
 from luckygas.orders import models as orders
+from luckygas.predictions import models as predictions
 from luckygas.web import idempotency
 
 __all__ = [
@@ -26,4 +27,5 @@ __all__ = [
     "jobs",
     "ledger",
     "orders",
+    "predictions",
 ]

@@ -17,6 +17,7 @@ from luckygas.config import Settings, WorkerSettings
 from luckygas.deliveries import jobs as _deliveries  # noqa: F401
 from luckygas.jobs import queue
 from luckygas.jobs import upkeep as _upkeep  # noqa: F401
+from luckygas.predictions import jobs as _predictions  # noqa: F401
 from luckygas.resources import Resources
 
 HEARTBEAT_SECONDS: Final = 2

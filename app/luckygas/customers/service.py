@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from datetime import date
 
-from sqlalchemy import ColumnElement, func, or_, select, union
+from sqlalchemy import ColumnElement, Text, cast, func, or_, select, union
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from luckygas.customers.models import Customer, CustomerAddress, Deposit, UsualCylinders
@@ -110,6 +110,27 @@ def find(session: Session, *, query: CustomerQuery, before_id: int, count: int) 
             Customer.id.in_(select(union(*(half.subquery().select() for half in halves)).subquery()))
         )
     return session.scalars(statement.order_by(Customer.id.desc()).limit(count)).all()
+
+
+def kinds_after(session: Session, *, after_id: int, count: int) -> dict[int, str]:
+    """Return the kinds of the `count` customers whose ids come after `after_id`, by id; of fewer at the end."""
+    statement = select(Customer.id, Customer.kind).where(Customer.id > after_id).order_by(Customer.id).limit(count)
+    return {customer_id: kind for customer_id, kind in session.execute(statement)}  # noqa: C416 - rows are no pairs
+
+
+def sample(session: Session, *, kind: str, count: int) -> Sequence[int]:
+    """Return at most `count` customers of a kind, the same ones each time, new and old mixed."""
+    mixed = func.md5(cast(Customer.id, Text))
+    return session.scalars(select(Customer.id).where(Customer.kind == kind).order_by(mixed).limit(count)).all()
+
+
+def usual_of(session: Session, *, customer_ids: Sequence[int]) -> dict[int, dict[int, int]]:
+    """Return how many cylinders of each size those of these customers usually take who have told."""
+    statement = select(UsualCylinders).where(UsualCylinders.customer_id.in_(customer_ids))
+    found: dict[int, dict[int, int]] = {}
+    for row in session.scalars(statement.order_by(UsualCylinders.customer_id, UsualCylinders.cylinder_kg)):
+        found.setdefault(row.customer_id, {})[row.cylinder_kg] = row.quantity
+    return found
 
 
 def move_deposit(session: Session, *, customer_id: int, deposit: DepositIn, by: str, today: date) -> Deposit:

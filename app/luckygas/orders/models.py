@@ -1,6 +1,7 @@
 """Orders as they are stored."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import date
 from enum import StrEnum
 from typing import Final
@@ -117,3 +118,19 @@ class Price(Base):
     valid_from: Mapped[date]
     by: Mapped[str]
     created_at: Mapped[CreatedAt]
+
+
+@dataclass(frozen=True, slots=True)
+class Past:
+    """An order in a customer's past: on which day it was placed, and how much gas it was about."""
+
+    customer_id: int
+    order_id: int
+    day: date
+    status: str
+    kg: int
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it is still to be delivered."""
+        return self.status != OrderStatus.DELIVERED

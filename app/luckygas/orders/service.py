@@ -13,8 +13,18 @@ from luckygas.customers import service as customers
 from luckygas.errors import EditedMeanwhile, FieldError, Invalid, NotFound, WrongState, in_field
 from luckygas.ledger import service as ledger
 from luckygas.orders import prices
-from luckygas.orders.models import EDITABLE, NEXT, OPEN, Order, OrderEvent, OrderLine, OrderStatus
+from luckygas.orders.models import EDITABLE, NEXT, OPEN, Order, OrderEvent, OrderLine, OrderStatus, Past
 from luckygas.orders.schemas import CancelIn, OrderChange, OrderIn, OrderLineIn, OrderQuery
+
+_RECENT: Final = text(
+    "SELECT past.customer_id, past.id, CAST(past.placed_at AT TIME ZONE :zone AS date), past.status,"
+    "       (SELECT sum(quantity * cylinder_kg) FROM order_lines WHERE order_id = past.id)"
+    " FROM unnest(CAST(:ids AS bigint[])) AS wanted (id) CROSS JOIN LATERAL ("
+    "    SELECT customer_id, id, placed_at, status FROM orders"
+    "    WHERE customer_id = wanted.id AND status <> 'cancelled' AND placed_at >= CAST(:since AS date)"
+    "    ORDER BY id DESC LIMIT :count"
+    " ) AS past ORDER BY past.customer_id, past.id"
+)
 
 FURTHEST_AHEAD: Final = timedelta(days=366)
 
@@ -148,6 +158,30 @@ def find(session: Session, *, query: OrderQuery, before_id: int, count: int) -> 
         if (value := getattr(query, column.key)) is not None:
             statement = statement.where(column == value)
     return session.scalars(statement).all()
+
+
+def recent(session: Session, *, customer_ids: Sequence[int], count: int, since: date, zone: ZoneInfo) -> list[Past]:
+    """Return the newest `count` orders of each of these customers that were placed since a day and not cancelled.
+
+    Those of one customer follow each other, the oldest first.
+    """
+    values = {"ids": list(customer_ids), "count": count, "since": since, "zone": zone.key}
+    return [Past(*row) for row in session.execute(_RECENT, values)]
+
+
+def newest(session: Session, *, customer_id: int) -> int | None:
+    """Return the customer's newest order that was not cancelled."""
+    theirs = select(Order.id).where(Order.customer_id == customer_id, Order.status != OrderStatus.CANCELLED)
+    return session.scalar(theirs.order_by(Order.id.desc()).limit(1))
+
+
+def sizes_of(session: Session, *, order_ids: Sequence[int]) -> dict[int, dict[int, int]]:
+    """Return how many cylinders of each size these orders are about."""
+    found: dict[int, dict[int, int]] = {}
+    for line in session.scalars(select(OrderLine).where(OrderLine.order_id.in_(order_ids))):
+        sizes = found.setdefault(line.order_id, {})
+        sizes[line.cylinder_kg] = sizes.get(line.cylinder_kg, 0) + line.quantity
+    return found
 
 
 def find_events(session: Session, *, order_id: int, before_id: int, count: int) -> Sequence[OrderEvent]:

@@ -1,0 +1,1 @@
+"""When customers will order next, and whom to call for tomorrow."""
