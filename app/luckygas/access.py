@@ -48,6 +48,15 @@ class Role(StrEnum):
     SERVICE = "service"
 
 
+class Tier(StrEnum):
+    """How much a key may ask for; `web.limits` has the figures."""
+
+    BASIC = "basic"
+    STANDARD = "standard"
+    PREMIUM = "premium"
+    ENTERPRISE = "enterprise"
+
+
 type Access = Permission | Literal["public", "signed_in"]
 """What a route declares: the permission it needs, or that it needs none, or that it is about whoever logged in."""
 
@@ -93,6 +102,8 @@ class Principal:
     must_change_password: bool = False
     scopes: frozenset[str] | None = None
     """What of its role's permissions a key has; None is all of them."""
+    tier: Tier = Tier.PREMIUM
+    """That of a key; people count as premium."""
 
     def may(self, permission: Permission) -> bool:
         """Tell whether this caller has `permission`, and nothing has to be done before."""

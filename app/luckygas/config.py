@@ -40,6 +40,7 @@ class Settings:
     timezone: ZoneInfo
     log_level: str
     contact_email: str
+    web_instances: int
     web_workers: int
     web_threads: int
     depot_address: str
@@ -64,6 +65,7 @@ class Settings:
             timezone=read.optional("LUCKYGAS_TIMEZONE", _timezone, default="Asia/Taipei"),
             log_level=read.optional("LUCKYGAS_LOG_LEVEL", _log_level, default="INFO"),
             contact_email=read.required("LUCKYGAS_CONTACT_EMAIL", _email, example="admin@example.tw"),
+            web_instances=read.optional("LUCKYGAS_WEB_INSTANCES", _between(1, 32), default="2"),
             web_workers=read.optional("LUCKYGAS_WEB_WORKERS", _between(1, 32), default="2"),
             web_threads=read.optional("LUCKYGAS_WEB_THREADS", _between(1, 32), default="4"),
             depot_address=read.optional("LUCKYGAS_DEPOT_ADDRESS", str, default=""),

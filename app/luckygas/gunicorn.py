@@ -10,6 +10,7 @@ from luckygas.config import Settings
 from luckygas.environment import SettingsError
 from luckygas.ops.logging import configuration
 from luckygas.resources import Resources
+from luckygas.web.limits import Limits
 
 try:
     _settings = Settings.from_environ()
@@ -41,12 +42,14 @@ def post_fork(_server: Any, worker: Any) -> None:
     instruments.take_seat()
     resources = Resources.of(worker.app.wsgi())
     resources.dispose(close=False)
+    resources.volatile.open()
     _uses(worker).keep_writing(resources.sessions)
 
 
 def worker_exit(_server: Any, worker: Any) -> None:
-    """Write down what is left, and say goodbye to the database."""
+    """Write down and give back what is left, and say goodbye to the database."""
     resources = Resources.of(worker.app.wsgi())
+    Limits.of(worker.app.wsgi()).quota.return_leases()
     _uses(worker).write(resources.sessions)
     resources.dispose()
 

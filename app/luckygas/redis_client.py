@@ -33,10 +33,13 @@ class Place(NamedTuple):
         return place
 
 
-def create(url: str, password: str) -> Redis:
-    """Return a client that has connected to nothing yet. The sentinels take the same user and password."""
+def create(url: str, password: str, *, patience: float = TIMEOUT_SECONDS) -> Redis:
+    """Return a client that has connected to nothing yet; an answer may take `patience` seconds.
+
+    The sentinels take the same user and password.
+    """
     retry = Retry(NoBackoff(), 0)  # has to be said in both places, or a master that is away costs half a minute
-    timeouts = {"socket_connect_timeout": TIMEOUT_SECONDS, "socket_timeout": TIMEOUT_SECONDS}
+    timeouts = {"socket_connect_timeout": TIMEOUT_SECONDS, "socket_timeout": patience}
     if urlsplit(url).scheme != SCHEME:
         return Redis.from_url(url, password=password, retry=retry, **timeouts)
     place = Place.of(url)

@@ -9,7 +9,7 @@ from redis import Redis
 from sqlalchemy import Engine
 from sqlalchemy.orm import Session, sessionmaker
 
-from luckygas import redis_client
+from luckygas import redis_client, volatile
 from luckygas.access import Principal
 from luckygas.audit import recording
 from luckygas.audit.actor import Actor, FindActor
@@ -77,6 +77,7 @@ class Resources:
             only_reads=True,
         )
         redis = redis_client.create(settings.redis_url, settings.redis_password)
+        impatient = redis_client.create(settings.redis_url, settings.redis_password, patience=volatile.PATIENCE_SECONDS)
         sessions = sessionmaker(engine, expire_on_commit=False)
         recording.listen(sessions, actor=actor or (lambda: Actor(f"service:{name}")))
         return cls(
@@ -86,7 +87,7 @@ class Resources:
             read_engine=read_engine,
             read_sessions=sessionmaker(read_engine, expire_on_commit=False),
             redis=redis,
-            volatile=Volatile(redis),
+            volatile=Volatile(impatient),
             authenticate=authenticate,
             clients=Clients.create(settings.partners, redis),
         )

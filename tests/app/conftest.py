@@ -25,7 +25,7 @@ from sqlalchemy.orm import Session
 
 from conformity import ConformingClient
 from factories import SECRETS, make_key
-from luckygas import create_app
+from luckygas import create_app, volatile
 from luckygas.access import Role
 from luckygas.accounts import passwords
 from luckygas.config import MigrationSettings, Settings
@@ -47,6 +47,10 @@ hypothesis_settings.register_profile(
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 hypothesis_settings.load_profile("luckygas")
+
+
+# What production gives up, since it can do without, tests wait for: the machine may be a busy one.
+volatile.PATIENCE_SECONDS = 5
 
 
 def _required(name: str) -> str:
@@ -231,3 +235,4 @@ def _close(app: Flask) -> None:
     resources = Resources.of(app)
     resources.dispose()
     resources.redis.close()
+    resources.volatile.close()

@@ -6,7 +6,7 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
-from luckygas.access import Role
+from luckygas.access import Role, Tier
 from luckygas.accounts import passwords, people
 from luckygas.accounts import service as accounts
 from luckygas.accounts.keys import Key
@@ -95,7 +95,9 @@ def make_person(session: Session, *, role: Role = Role.DISPATCHER, password: str
     return row
 
 
-def make_key(session: Session, *, role: Role = Role.ADMIN, name: str = "tests", days: int = 90) -> Key:
+def make_key(
+    session: Session, *, role: Role = Role.ADMIN, tier: Tier = Tier.ENTERPRISE, name: str = "tests", days: int = 90
+) -> Key:
     """Store an API key that is usable for some days, or has not been since."""
     expires_at = datetime.now(UTC) + timedelta(days=days)
-    return accounts.create_key(session, pepper=PEPPER, name=name, role=role, expires_at=expires_at)
+    return accounts.create_key(session, pepper=PEPPER, name=name, role=role, tier=tier, expires_at=expires_at)

@@ -85,9 +85,9 @@ class Appliance:
         except OSError as error:
             return str(error)
 
-    def new_key(self, role: str = "admin") -> str:
+    def new_key(self, role: str = "admin", tier: str = "enterprise") -> str:
         name = f"test-{time.time_ns()}"
-        return self.run(f"luckygas-app key create --role {role} --name {name}").stdout.strip()
+        return self.run(f"luckygas-app key create --role {role} --tier {tier} --name {name}").stdout.strip()
 
     def restart_machine(self) -> None:
         subprocess.run(["podman", "restart", "--time", "60", self.container], check=True, capture_output=True)  # noqa: S603, S607

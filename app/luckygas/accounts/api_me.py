@@ -25,6 +25,7 @@ from luckygas.web import cookies, problems
 from luckygas.web.addresses import API
 from luckygas.web.auth import become, current_principal
 from luckygas.web.blueprint import Blueprint
+from luckygas.web.limits import LOG_IN, Price
 
 blueprint = Blueprint("me", __name__, url_prefix=API, tag="Log-in")
 
@@ -32,7 +33,10 @@ _LONGEST_AGENT = 200
 
 
 @blueprint.post(
-    "/session", auth=PUBLIC, problems=[login.LoginRefused, login.TotpCodeNeeded, login.LoginLocked, Unavailable]
+    "/session",
+    auth=PUBLIC,
+    price=Price(5, own=LOG_IN),
+    problems=[login.LoginRefused, login.TotpCodeNeeded, login.LoginLocked, Unavailable],
 )
 @blueprint.input(LoginIn, arg_name="credentials")
 @blueprint.output(SessionOut)

@@ -6,9 +6,9 @@ import click
 from pydantic import ValidationError
 
 from luckygas import tools
-from luckygas.access import Permission, Role
+from luckygas.access import Permission, Role, Tier
 from luckygas.accounts import people, service, usage
-from luckygas.accounts.models import ApiKey, Tier
+from luckygas.accounts.models import ApiKey
 from luckygas.accounts.schemas import PersonIn
 
 _DAYS = click.option("--days", default=service.LIFETIME_DAYS, show_default=True, type=click.IntRange(1, 3650))

@@ -1,12 +1,12 @@
 """People and their sessions, and the API keys of machines."""
 
 from datetime import date, datetime
-from enum import StrEnum
 from typing import ClassVar, Literal
 
 from sqlalchemy import ARRAY, BigInteger, CheckConstraint, ForeignKey, Identity, LargeBinary, Text
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
+from luckygas.access import Tier
 from luckygas.db.base import SECRET, Base, CreatedAt, Id, Instant
 
 
@@ -63,15 +63,6 @@ class LoginAttempts(Base):
     failures: Mapped[int]
     locked_until: Mapped[Instant | None]
     failed_at: Mapped[Instant] = mapped_column(index=True)
-
-
-class Tier(StrEnum):
-    """How much a key may ask for."""
-
-    BASIC = "basic"
-    STANDARD = "standard"
-    PREMIUM = "premium"
-    ENTERPRISE = "enterprise"
 
 
 class ApiKey(Base):

@@ -5,8 +5,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import ConfigDict, Field, StringConstraints
 
-from luckygas.access import Permission, Role
-from luckygas.accounts.models import ApiKey, Tier
+from luckygas.access import Permission, Role, Tier
+from luckygas.accounts.models import ApiKey
 from luckygas.web.fields import PLAIN_DIGITS, Body, Instant, Line, Output, RowId
 from luckygas.web.pagination import NextCursor, PageQuery
 

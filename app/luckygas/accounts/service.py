@@ -8,9 +8,9 @@ from typing import Any, Final
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from luckygas.access import GRANTS, Permission, Principal, Role
+from luckygas.access import GRANTS, Permission, Principal, Role, Tier
 from luckygas.accounts.keys import Key
-from luckygas.accounts.models import ApiKey, Tier
+from luckygas.accounts.models import ApiKey
 from luckygas.errors import FieldError, Forbidden, Invalid, NotFound, Problem, Unauthenticated
 
 LIFETIME_DAYS: Final = 90
@@ -82,7 +82,7 @@ def authenticate(session: Session, *, pepper: str, presented: str, now: datetime
 def principal_of(row: ApiKey) -> Principal:
     """Return what the holder of a key is to the rest of the service."""
     scopes = None if row.scopes is None else frozenset(row.scopes)
-    return Principal(f"key:{row.id}", Role(row.role), scopes=scopes)
+    return Principal(f"key:{row.id}", Role(row.role), scopes=scopes, tier=Tier(row.tier))
 
 
 def forbid_more_than(grantor: Principal, *, role: Role, scopes: Iterable[str] | None) -> None:

@@ -22,6 +22,7 @@ from luckygas.web.addresses import API
 from luckygas.web.auth import current_principal
 from luckygas.web.blueprint import Blueprint
 from luckygas.web.idempotency import idempotent
+from luckygas.web.limits import SEARCH, Price
 from luckygas.web.pagination import PageQuery, page_of
 
 blueprint = Blueprint("customers", __name__, url_prefix=f"{API}/customers", tag="Customers")
@@ -52,7 +53,7 @@ def change(customer_id: int, customer: CustomerChange) -> Customer:
     return service.change(current_session(), customer_id=customer_id, customer=customer)
 
 
-@blueprint.get("", auth=Permission.CUSTOMERS_READ, standby=True)
+@blueprint.get("", auth=Permission.CUSTOMERS_READ, standby=True, price=Price(2, own=SEARCH))
 @blueprint.input(CustomerQuery, location="query", arg_name="query")
 @blueprint.output(CustomerPage)
 def find(query: CustomerQuery) -> dict:

@@ -19,6 +19,7 @@ from luckygas.version import __version__
 from luckygas.web.addresses import API
 from luckygas.web.blueprint import Blueprint
 from luckygas.web.fields import Output
+from luckygas.web.limits import Price
 
 DEADLINE_SECONDS: Final = 1.5
 
@@ -80,14 +81,14 @@ def register(app: Flask) -> None:
     app.register_blueprint(blueprint)
 
 
-@blueprint.get("/healthz", auth=PUBLIC)
+@blueprint.get("/healthz", auth=PUBLIC, price=Price(0))
 @blueprint.output(LiveOut)
 def live() -> dict:
     """Tell which release answers on this socket, without asking anything else."""
     return {"status": "ok", **_identity()}
 
 
-@blueprint.get(f"{API}/health", auth=PUBLIC)
+@blueprint.get(f"{API}/health", auth=PUBLIC, price=Price(0))
 @blueprint.output(HealthOut)
 @blueprint.doc(responses={503: {"description": "The database is away", "content": _BODY}})
 def health() -> tuple[dict, HTTPStatus]:

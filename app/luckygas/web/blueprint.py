@@ -2,20 +2,23 @@
 
 from collections.abc import Callable, Sequence
 from functools import partial, wraps
-from typing import Any, override
+from typing import Any, Final, override
 
 from apiflask import APIBlueprint
 from flask import current_app, g, request
 
-from luckygas.access import Access
+from luckygas.access import PUBLIC, Access
 from luckygas.db.session import transaction
 from luckygas.errors import Problem
 from luckygas.resources import resources
 from luckygas.web import refusals, validation
 from luckygas.web.auth import READING, authorise, current_principal
+from luckygas.web.limits import EXPORT, Limits, Price
 from luckygas.web.reads import Reads
 
 type View = Callable[..., Any]
+
+_ORDINARY: Final = Price()
 
 # Here, since every route comes by before it is decorated.
 validation.register()
@@ -31,6 +34,7 @@ class Blueprint(APIBlueprint):
         *,
         auth: Access,
         standby: bool = False,
+        price: Price | None = None,
         problems: Sequence[type[Problem]] = (),
         csv_body: bool = False,
         csv_answer: bool = False,
@@ -39,33 +43,36 @@ class Blueprint(APIBlueprint):
         """Register a view that `auth`, a permission or `PUBLIC`, guards.
 
         `standby` is for lists and reports: a view that writes nothing, needs a permission, and may show what was true
-        a moment ago, though never less than what its caller wrote. `problems` are the kinds that the view itself
-        raises, for the OpenAPI document. With `csv_body` it reads a file that somebody sends, with `csv_answer` it
-        sends one (`web.spreadsheets`).
+        a moment ago, though never less than what its caller wrote. `price` is what a request takes of its caller's
+        limits, and the limits that the route has beside them. `problems` are the kinds that the view itself raises, for
+        the OpenAPI document. With `csv_body` it reads a file that somebody sends, with `csv_answer` it sends one
+        (`web.spreadsheets`).
         """
         register = super().route(rule, **options)
 
         def registered(view: View) -> View:
-            view = guarded(view, auth, standby=standby)
+            view = guarded(view, auth, standby=standby, price=price or (EXPORT if csv_answer else _ORDINARY))
             view.problems, view.takes_csv, view.gives_csv = problems, csv_body, csv_answer
             return register(view)
 
         return registered
 
 
-def guarded(view: View, access: Access, *, standby: bool = False) -> View:
+def guarded(view: View, access: Access, *, standby: bool = False, price: Price = _ORDINARY) -> View:
     """Return `view` behind its guard; the answer is complete before the transaction commits."""
 
     @wraps(view)
     def guarded_view(*args: Any, **kwargs: Any) -> Any:
         reads, sessions = Reads.of(current_app), resources().sessions
+        if access == PUBLIC:
+            Limits.of(current_app).charge_address(price)
         with refusals.logged():
             if standby:
                 with transaction(sessions):
-                    authorise(access, fresh=False)
+                    _admit(access, price, fresh=False)
                 return reads.run(current_principal().id, partial(view, *args, **kwargs))
             with transaction(sessions):
-                authorise(access)
+                _admit(access, price, fresh=True)
                 answer = view(*args, **kwargs)
         if "principal" in g and request.method not in READING:
             reads.note_write(current_principal().id)
@@ -73,12 +80,34 @@ def guarded(view: View, access: Access, *, standby: bool = False) -> View:
 
     guarded_view.access = access
     guarded_view.standby = standby
+    guarded_view.price = price
     return guarded_view
+
+
+def _admit(access: Access, price: Price, *, fresh: bool) -> None:
+    """Find out who is asking and whether they may, and take what it costs, also when they may not."""
+    if access == PUBLIC:
+        return
+    limits = Limits.of(current_app)
+    try:
+        authorise(access, fresh=fresh)
+    except Problem:
+        if "principal" in g:
+            limits.charge(current_principal(), price)
+        else:
+            limits.charge_address(price)
+        raise
+    limits.charge(current_principal(), price)
 
 
 def access_of(view: View) -> Access | None:
     """Return what a registered view was guarded with, or None if it was not."""
     return getattr(view, "access", None)
+
+
+def price_of(view: View) -> Price:
+    """Return what a request to a registered view takes of its caller's limits."""
+    return view.price
 
 
 def problems_of(view: View) -> Sequence[type[Problem]]:

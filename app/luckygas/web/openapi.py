@@ -15,7 +15,7 @@ from luckygas.errors import Problem
 from luckygas.version import __version__
 from luckygas.web import cookies
 from luckygas.web.addresses import API, DOCUMENTATION
-from luckygas.web.blueprint import View, access_of, gives_csv, problems_of, takes_csv
+from luckygas.web.blueprint import View, access_of, gives_csv, price_of, problems_of, takes_csv
 from luckygas.web.etags import has_etag
 from luckygas.web.idempotency import HEADER, REPLAYED, is_idempotent
 from luckygas.web.problems import MEDIA_TYPE, ProblemOut
@@ -29,6 +29,9 @@ Orders of gas cylinders and the customers who place them.
 Amounts are whole TWD. Points in time are UTC; days, such as `wanted_on`, are days of the company's time zone,
 normally Asia/Taipei. Lists come newest first, in pages: pass `next_cursor` as `cursor` until it is null. Creating
 something honours `Idempotency-Key`. Every failure has the form of `ProblemOut`.
+
+How much you may ask for depends on the tier of your key; each answer says so in `RateLimit-Policy` and `RateLimit`. Who
+asks for more gets a 429, which costs nothing, and `Retry-After` says when to come back.
 """
 _SECURITY: Final = {
     "bearer": {"type": "http", "scheme": "bearer", "description": "Authorization: Bearer lg_live_..."},
@@ -125,6 +128,9 @@ def _complete_operation(operation: Document, rule: Rule) -> None:
     statuses |= {kind.status for kind in problems_of(view)}
     if has_etag(view) and "GET" in rule.methods:
         _add_etag(operation)
+    if (price := price_of(view)).cost:
+        statuses |= {429}
+        operation["x-cost"] = price.cost
     if is_idempotent(view):
         parameters.append(_IDEMPOTENCY_KEY)
         success = next(status for status in operation["responses"] if status.startswith("2"))

@@ -6,10 +6,10 @@ from hypothesis import strategies as st
 from sqlalchemy.orm import Session
 
 from factories import PEPPER, make_key
-from luckygas.access import Permission, Principal, Role
+from luckygas.access import Permission, Principal, Role, Tier
 from luckygas.accounts import service
 from luckygas.accounts.keys import Key
-from luckygas.accounts.models import ApiKey, Tier
+from luckygas.accounts.models import ApiKey
 from luckygas.errors import Forbidden, Invalid, NotFound, Unauthenticated
 
 NOW = datetime.now(UTC)
