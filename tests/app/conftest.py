@@ -60,6 +60,12 @@ def _required(name: str) -> str:
 
 
 @pytest.fixture(scope="session")
+def redis_url() -> str:
+    """Return where the test server is, for a user who may do everything."""
+    return _required("TEST_REDIS_URL")
+
+
+@pytest.fixture(scope="session")
 def superuser() -> Iterator[psycopg.Connection]:
     """Connect to the test server as its superuser, outside of any transaction."""
     with psycopg.connect(_required("TEST_DATABASE_URL"), autocommit=True) as connection:

@@ -6,7 +6,6 @@ from redis import Redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
-from conftest import _required
 from luckygas import volatile as module
 from luckygas.volatile import REST_SECONDS, Volatile
 
@@ -15,15 +14,15 @@ NEVER = Retry(NoBackoff(), 0)
 
 
 @pytest.fixture
-def hang() -> Iterator[Callable[[int], None]]:
+def hang(redis_url: str) -> Iterator[Callable[[int], None]]:
     """Have the server say nothing for some milliseconds."""
-    with Redis.from_url(_required("TEST_REDIS_URL")) as redis:
+    with Redis.from_url(redis_url) as redis:
         yield redis.client_pause
 
 
 @pytest.fixture
-def volatile() -> Iterator[Volatile]:
-    redis = Redis.from_url(_required("TEST_REDIS_URL"), socket_timeout=PATIENCE_SECONDS, retry=NEVER)
+def volatile(redis_url: str) -> Iterator[Volatile]:
+    redis = Redis.from_url(redis_url, socket_timeout=PATIENCE_SECONDS, retry=NEVER)
     volatile = Volatile(redis)
     yield volatile
     volatile.close()

@@ -8,7 +8,6 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from redis import Redis
 
-from conftest import _required
 from luckygas.access import Role, Tier
 from luckygas.volatile import Volatile
 from luckygas.web.limits import _charges
@@ -21,18 +20,18 @@ LARGE = [Charge(Window("minute", 2000, 60), 1), Charge(Window("hour", 100_000, 3
 
 
 @pytest.fixture
-def redis() -> Iterator[Redis]:
-    with Redis.from_url(_required("TEST_REDIS_URL")) as redis:
+def redis(redis_url: str) -> Iterator[Redis]:
+    with Redis.from_url(redis_url) as redis:
         yield redis
 
 
 @pytest.fixture
-def process() -> Iterator[Callable[[], Quota]]:
+def process(redis_url: str) -> Iterator[Callable[[], Quota]]:
     """Make quotas of their own connections; four such processes share a limit while Redis is away."""
     held: list[Volatile] = []
 
     def make() -> Quota:
-        held.append(Volatile(Redis.from_url(_required("TEST_REDIS_URL"), socket_timeout=5)))
+        held.append(Volatile(Redis.from_url(redis_url, socket_timeout=5)))
         return Quota(held[-1], processes=4)
 
     yield make
