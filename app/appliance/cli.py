@@ -2,10 +2,12 @@
 
 import argparse
 
+from appliance.alerts import commands as alerts
 from appliance.backup import commands as backup
 from appliance.database import commands as database
 from appliance.redis import commands as redis
 from appliance.release import commands as release
+from appliance.status import commands as status
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -16,5 +18,7 @@ def main(arguments: list[str] | None = None) -> int:
     redis.add(verbs)
     backup.add(verbs)
     release.add(verbs)
+    alerts.add(verbs)
+    status.add(verbs)
     parsed = parser.parse_args(arguments)
     return parsed.run(parsed)

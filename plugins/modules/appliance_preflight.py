@@ -30,6 +30,8 @@ warnings: {type: list, returned: always, description: "What is unusual but no re
 LABEL = r"(?!-)[a-z0-9-]{1,63}(?<!-)"
 DOMAIN = re.compile(rf"{LABEL}(\.{LABEL})+")
 MAIL = re.compile(rf"[^@\s\"'<>]+@{LABEL}(\.{LABEL})+")
+SMTP = re.compile(rf"smtp://([^/\s]+@)?{LABEL}(\.{LABEL})*(:\d{{1,5}})?/[^@\s]+@{LABEL}(\.{LABEL})+")
+URL = re.compile(r"https?://[^\s/]+(/\S*)?")
 PROFILES = ("production", "sandbox")
 # A machine sold as 8 GB shows 7.7 to its operating system, and a 100 GB disk a file system of 97.
 TOLERANCE = 0.93
@@ -91,6 +93,14 @@ def answers(given: dict[str, object], questions: list[str]) -> list[str]:
     is_zone = bool(re.fullmatch(r"[A-Za-z]\w*([/+-][\w+-]+)*", zone)) and (
         not zones.is_dir() or (zones / zone).is_file()
     )
+    for name, form, wanted in (
+        ("site_alert_mail", SMTP, "smtp://USER@SERVER:PORT/WHOM, like smtp://alerts@smtp.example.tw:587/me@example.tw"),
+        ("site_alert_webhook", URL, "a URL, like https://example.tw/alerts"),
+        ("site_alert_slack", re.compile(r"[#@][^\s]+"), "a channel, like #lucky-gas"),
+        ("site_alert_heartbeat", URL, "a URL, like https://example.tw/heartbeat"),
+    ):
+        value = str(given.get(name, ""))
+        check(name, f"{wanted}, or nothing", good=value == "" or bool(form.fullmatch(value)))
     check("site_timezone", "a name from `timedatectl list-timezones`, like Asia/Taipei", good=is_zone)
     return problems
 

@@ -18,6 +18,12 @@ GOOD = {
     "site_timezone": "Asia/Taipei",
     "site_profile": "production",
 }
+GOOD |= {
+    "site_alert_mail": "smtp://alerts@example.tw@smtp.example.tw:587/me@example.tw",
+    "site_alert_webhook": "",
+    "site_alert_slack": "#lucky-gas",
+    "site_alert_heartbeat": "https://example.tw/ping/1234",
+}
 QUESTIONS = list(GOOD)
 MINIMUM = {"cpus": 4, "memory_gb": 8, "disk_gb": 100, "free_gb": 10}
 
@@ -65,6 +71,11 @@ def test_every_lack_of_size_is_reported_with_what_was_found():
         ("site_timezone", "../../etc/passwd"),
         ("site_timezone", "Asia"),
         ("site_profile", "prod"),
+        ("site_alert_mail", "me@example.tw"),
+        ("site_alert_mail", "smtp://smtp.example.tw:587"),
+        ("site_alert_webhook", "example.tw/alerts"),
+        ("site_alert_slack", "lucky gas"),
+        ("site_alert_heartbeat", "ftp://example.tw"),
     ],
 )
 def test_a_bad_answer_is_named_with_its_value(answer, value):

@@ -1,0 +1,1 @@
+"""Alerts: what fires, and whether anybody would learn of it."""

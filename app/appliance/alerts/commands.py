@@ -1,0 +1,94 @@
+"""`luckygas alerts`: what fires, and the proof that alerts arrive. Exit codes: 0 good, 1 warning, 2 critical."""
+
+import argparse
+import hmac
+import time
+from dataclasses import replace
+
+from appliance.alerts import manager
+from appliance.alerts.manager import Settings, SilentError
+from appliance.alerts.record import Record, new_code
+from appliance.output import CRITICAL, OK, WARNING, RefusedError, answer
+
+
+def add(verbs: argparse._SubParsersAction) -> None:
+    """Add the verbs to the command line."""
+    text = "list what fires; test: send an alert with a code to whoever is told; confirm CODE: say that it arrived"
+    parser = verbs.add_parser("alerts", help=text, description=text)
+    parser.add_argument("act", nargs="?", choices=["test", "confirm"])
+    parser.add_argument("code", nargs="?", metavar="CODE", help="what the test alert said")
+    parser.add_argument("--if-changed", action="store_true", help="test only receivers that have not had one")
+    parser.add_argument("--json", action="store_true", help="answer in JSON")
+    parser.set_defaults(run=run)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Run a verb; whatever is refused says why."""
+    try:
+        return {None: show, "test": test, "confirm": confirm}[arguments.act](arguments, Settings.load())
+    except RefusedError as problem:
+        answer(arguments, {"refused": str(problem)}, f"Refused: {problem}")
+        return WARNING
+    except SilentError as problem:
+        answer(arguments, {"refused": str(problem)}, str(problem))
+        return CRITICAL
+
+
+def show(arguments: argparse.Namespace, settings: Settings) -> int:
+    """List what fires."""
+    rows = manager.firing(settings)
+    lines = [
+        f"{row['severity']:<9}{row['name']:<24}{row['since'][:19].replace('T', ' ')} UTC  {row['summary']}"
+        + ("  (silenced)" if row["state"] == "suppressed" else "")
+        for row in rows
+    ]
+    problem = doubt(settings, Record.load())
+    lines += [f"! {problem}"] if problem else []
+    answer(arguments, {"alerts": rows, "problem": problem}, "\n".join(lines) or "nothing fires")
+    loud = [row for row in rows if row["state"] != "suppressed"]
+    if any(row["severity"] == "critical" for row in loud):
+        return CRITICAL
+    return WARNING if loud or problem else OK
+
+
+def doubt(settings: Settings, record: Record) -> str | None:
+    """Return why nobody might learn of an alert."""
+    if not settings.receivers:
+        return "nobody is told of alerts; fill in site_alert_mail, _webhook or _slack in site.yml and run the playbook"
+    if not record.is_confirmed(settings.digest):
+        return (
+            f"nobody has confirmed that alerts arrive by {', '.join(settings.receivers)}; "
+            "a test with a code was sent: luckygas alerts confirm CODE (or send another one: luckygas alerts test)"
+        )
+    return None
+
+
+def test(arguments: argparse.Namespace, settings: Settings) -> int:
+    """Send a test alert."""
+    record = Record.load()
+    if not settings.receivers and not arguments.if_changed:
+        raise RefusedError(str(doubt(settings, record)))
+    if arguments.if_changed and (not settings.receivers or record.digest == settings.digest):
+        answer(arguments, {"tested": False}, "unchanged")
+        return OK
+    code = new_code()
+    manager.send_test(settings, code)
+    Record(digest=settings.digest, code=code, sent_at=time.time()).save()
+    answer(
+        arguments,
+        {"tested": True},
+        f"sent by {', '.join(settings.receivers)}; when it arrived, type what it says: luckygas alerts confirm CODE",
+    )
+    return OK
+
+
+def confirm(arguments: argparse.Namespace, settings: Settings) -> int:
+    """Note that the test alert arrived."""
+    record = Record.load()
+    if record.digest != settings.digest or not record.code:
+        raise RefusedError("no test was sent to those who are told now; send one: luckygas alerts test")
+    if not arguments.code or not hmac.compare_digest(arguments.code.encode(), record.code.encode()):
+        raise RefusedError(f"{arguments.code or 'nothing'} is not the code of the last test; it stands in the alert")
+    replace(record, confirmed_at=time.time()).save()
+    answer(arguments, {"confirmed": True}, "Alerts arrive.")
+    return OK

@@ -1,0 +1,1 @@
+"""How the whole appliance is, on one screen."""

@@ -1,0 +1,113 @@
+"""`luckygas status`: everything on one screen. Exit codes: 0 good, 1 warning, 2 critical."""
+
+import argparse
+import time
+from collections.abc import Callable, Iterator
+
+from appliance.alerts import commands as alerts
+from appliance.alerts import manager
+from appliance.alerts.record import Record
+from appliance.backup import watch
+from appliance.database import pool
+from appliance.database import restarts as database_restarts
+from appliance.database import status as database_status
+from appliance.database.cluster import Cluster
+from appliance.database.settings import Settings
+from appliance.database.state import Store
+from appliance.output import CRITICAL, OK, WARNING, answer
+from appliance.redis import restarts as redis_restarts
+from appliance.redis import status as redis_status
+from appliance.redis import users
+from appliance.redis.cluster import Cluster as RedisCluster
+from appliance.redis.settings import Settings as RedisSettings
+from appliance.status import machine, parts
+from appliance.status.check import STATES, Check
+
+MARKS = {OK: "  ", WARNING: "! ", CRITICAL: "!!"}
+
+
+def add(verbs: argparse._SubParsersAction) -> None:
+    """Add the verb to the command line."""
+    text = "show how everything is: services, who leads, backups, alerts, disks, versions"
+    parser = verbs.add_parser("status", help=text, description=text)
+    parser.add_argument("--json", action="store_true", help="answer in JSON")
+    parser.set_defaults(run=run)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Look at everything."""
+    checks = look()
+    severity = max(check.severity for check in checks)
+    versions = machine.versions()
+    data = {"state": STATES[severity], "checks": [check.data for check in checks], "versions": versions}
+    answer(arguments, data, human(checks, severity, versions))
+    return severity
+
+
+def look() -> list[Check]:
+    """Return every check. A part that cannot be looked at is one that is critical, and hides no other."""
+    found: list[Check] = []
+    for name, part in PARTS.items():
+        try:
+            found += part()
+        except Exception as problem:  # noqa: BLE001 - whatever it is, it must not hide the rest
+            why = "its state is unknown, and may be bad"
+            found.append(
+                Check(name, CRITICAL, f"cannot be looked at: {problem}", why, f"journalctl -b | grep -i {name}")
+            )
+    return found
+
+
+def database() -> Iterator[Check]:
+    """Look at PostgreSQL and its pool."""
+    cluster = Cluster(Settings.load())
+    nodes = cluster.look()
+    ports = {name: instance.port for name, instance in cluster.instances.items()}
+    pending = database_restarts.pending(cluster, nodes)
+    report = database_status.report(Store().load(), nodes, ports, pending, pool_pending=pool.restart_pending())
+    yield from parts.of_database(report.data)
+
+
+def redis() -> Iterator[Check]:
+    """Look at Redis and its sentinels."""
+    cluster = RedisCluster(RedisSettings.load())
+    report = redis_status.report(
+        cluster.settings, cluster.look(), cluster.witnesses(), redis_restarts.pending(cluster), users.replaced()
+    )
+    yield from parts.of_redis(report.data)
+
+
+def backups() -> Iterator[Check]:
+    """Look at the repository."""
+    yield from parts.of_backups(watch.look(watch.leader(Store(), Cluster(Settings.load()))), time.time())
+
+
+def alerting() -> Iterator[Check]:
+    """Look at what fires, and whether anybody would learn of it."""
+    settings = manager.Settings.load()
+    yield from parts.of_alerts(
+        manager.firing(settings), alerts.doubt(settings, Record.load()), watched=manager.is_watched(settings)
+    )
+
+
+PARTS: dict[str, Callable[[], Iterator[Check]]] = {
+    "services": machine.units,
+    "service": machine.service,
+    "database": database,
+    "redis": redis,
+    "backups": backups,
+    "alerts": alerting,
+    "certificate": machine.certificate,
+    "disk": machine.disks,
+    "machine": machine.restart,
+}
+
+
+def human(checks: list[Check], severity: int, versions: dict[str, str]) -> str:
+    """Return the page for the terminal."""
+    lines = [f"Lucky Gas: {STATES[severity].upper()}", ""]
+    for check in checks:
+        lines.append(f"{MARKS[check.severity]} {check.id:<26}{check.found}")
+        if check.severity:
+            lines += [f"{'':30}{check.why}", f"{'':30}type: {check.type}"]
+    return "\n".join([*lines, "", "  ".join(f"{name} {version}" for name, version in versions.items())])

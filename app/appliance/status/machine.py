@@ -1,0 +1,161 @@
+"""Judging the machine: units, the service, disks, the certificate, versions."""
+
+import http.client
+import json
+import os
+import shutil
+import socket
+from collections.abc import Iterable, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+from appliance.output import CRITICAL, OK, WARNING
+from appliance.status.check import Check, judged
+from appliance.system import run
+
+TARGET = "luckygas.target"
+CERTIFICATE = Path("/etc/nginx/tls/current/fullchain.pem")
+CURRENT = Path("/opt/luckygas/current")
+REBOOT = Path("/run/reboot-required")
+DATA = ("/", "/var/lib/postgresql", "/var/lib/pgbackrest", "/var/log")
+PACKAGES = ("postgresql-17", "pgbouncer", "redis-server", "nginx", "prometheus", "prometheus-alertmanager")
+LEAST_FREE, LITTLE_FREE = 0.15, 0.25
+RENEWAL_DAYS = 14
+
+
+def units() -> Iterator[Check]:
+    """Judge every unit of the target: whether it runs, or last ended well."""
+    names = run(["systemctl", "show", "--property=Wants", "--value", TARGET], timeout=10).stdout.split()
+    shown = run(["systemctl", "show", "--property=Id,ActiveState,Type,Result", *names], timeout=10).stdout
+    states = [dict(line.split("=", 1) for line in block.splitlines()) for block in shown.strip().split("\n\n")]
+    yield from of_units(states)
+
+
+def of_units(states: Iterable[dict[str, str]]) -> Iterator[Check]:
+    """Judge what systemd says of each unit."""
+    states = list(states)
+    bad = [one for one in states if not runs(one)]
+    yield (
+        Check("services", OK, f"{len(states) - len(bad)} of {len(states)} run")
+        if not bad
+        else Check(
+            "services",
+            CRITICAL,
+            ", ".join(f"{one['Id']} {one['ActiveState']}" for one in bad),
+            "each does something that nobody else does",
+            f"systemctl status {' '.join(one['Id'] for one in bad)}",
+        )
+    )
+
+
+def runs(state: dict[str, str]) -> bool:
+    """Tell whether a unit is as it should be; one that does its work and ends has not to be there."""
+    if state.get("Type") == "oneshot":
+        return state["ActiveState"] != "failed"
+    return state["ActiveState"] in {"active", "activating", "reloading"}
+
+
+def service() -> Iterator[Check]:
+    """Ask every web instance for its health, on its own socket."""
+    release = CURRENT.resolve().name if CURRENT.exists() else None
+    for path in sorted(Path("/run").glob("luckygas-web-*/app.sock")):
+        name = path.parent.name.removeprefix("luckygas-web-")
+        try:
+            found = ask(path, "/api/v1/health")
+        except (OSError, ValueError) as problem:
+            yield Check(
+                f"service.{name}", CRITICAL, f"no answer ({problem})", "requests go to the other instance alone",
+                f"journalctl -u luckygas-web@{name}",
+            )  # fmt: skip
+            continue
+        severity = {"ok": OK, "degraded": WARNING}.get(found["status"], CRITICAL)
+        reasons = "; ".join(found["reasons"])
+        what = f"journalctl -u luckygas-web@{name}" if severity else ""
+        yield Check(f"service.{name}", severity, f"{found['status']}, release {found['release']}", reasons, what)
+        if found["release"] != release:
+            yield Check(
+                f"service.{name}.release", WARNING, f"{found['release']} instead of {release}",
+                "the two instances may answer differently", f"systemctl restart luckygas-web@{name}",
+            )  # fmt: skip
+
+
+def ask(path: Path, target: str) -> dict:
+    """Return the JSON that a socket answers with."""
+    connection = http.client.HTTPConnection("localhost", timeout=5)
+    connection.sock = socket.socket(socket.AF_UNIX)
+    try:
+        connection.sock.settimeout(5)
+        connection.sock.connect(str(path))
+        connection.request("GET", target)
+        return json.loads(connection.getresponse().read())
+    except http.client.HTTPException as problem:
+        raise OSError(repr(problem)) from None
+    finally:
+        connection.close()
+
+
+def disks() -> Iterator[Check]:
+    """Judge the file systems that data lies on, each once."""
+    seen = set()
+    for place in DATA:
+        if Path(place).exists() and (device := Path(place).stat().st_dev) not in seen:
+            seen.add(device)
+            usage = shutil.disk_usage(place)
+            yield of_disk(place, usage.free / usage.total, usage.free)
+
+
+def of_disk(place: str, share: float, free: int) -> Check:
+    """Judge the free space of a file system."""
+    return judged(
+        f"disk.{place}",
+        good=share >= LITTLE_FREE,
+        found=f"{share:.0%} free ({free / 1e9:.1f} GB)",
+        why="PostgreSQL stops when it is full",
+        what=f"du -xhd2 {place} | sort -h | tail",
+        severity=CRITICAL if share < LEAST_FREE else WARNING,
+    )
+
+
+def certificate() -> Iterator[Check]:
+    """Judge the certificate that is served."""
+    link = CERTIFICATE.parent
+    if not CERTIFICATE.exists():
+        yield Check("certificate", CRITICAL, "there is none", "nobody can connect", "luckygas status")
+        return
+    shown = run(["openssl", "x509", "-noout", "-enddate", "-in", CERTIFICATE], timeout=10).stdout
+    ends = datetime.strptime(shown.strip().removeprefix("notAfter="), "%b %d %H:%M:%S %Y GMT").replace(tzinfo=UTC)
+    yield of_certificate(link.readlink().name, (ends - datetime.now(UTC)).days)
+
+
+def of_certificate(kind: str, days: int) -> Check:
+    """Judge a certificate by where it came from and how many days are left."""
+    if kind.startswith("placeholder"):
+        why = "it is signed by this machine itself, so clients do not trust it"
+        return Check("certificate", WARNING, "the placeholder", why, "docs/operations.md, CertificateExpires")
+    return judged(
+        "certificate",
+        good=days >= RENEWAL_DAYS,
+        found=f"ends in {days} days",
+        why="it should have been renewed by now",
+        what="certbot renew --no-random-sleep-on-renew",
+        severity=CRITICAL if days < 3 else WARNING,  # noqa: PLR2004 - hardly time for a second look
+    )
+
+
+def restart() -> Iterator[Check]:
+    """Tell whether the machine itself waits for a restart."""
+    yield judged(
+        "machine.restart_pending",
+        good=not REBOOT.exists(),
+        found="the machine waits for a restart" if REBOOT.exists() else "no",
+        why="a new kernel is installed and not in force",
+        what="systemctl reboot",
+    )
+
+
+def versions() -> dict[str, str]:
+    """Return what is installed."""
+    shown = run(["dpkg-query", "--show", "--showformat=${Package} ${Version}\\n", *PACKAGES], timeout=10).stdout
+    installed = dict(line.split(" ", 1) for line in shown.splitlines() if len(line.split(" ")) > 1)
+    release = CURRENT.resolve().name if CURRENT.exists() else "none"
+    return {"luckygas": release} | installed | {"kernel": os.uname().release}

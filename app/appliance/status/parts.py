@@ -1,0 +1,185 @@
+"""Judging what the parts say of themselves: their own reports, as data."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from appliance.backup.listing import MAX_AGE_SECONDS, MAX_ARCHIVE_AGE_SECONDS, MAX_COPY_AGE_SECONDS
+from appliance.backup.watch import View
+from appliance.output import CRITICAL, OK, WARNING
+from appliance.status.check import Check, judged
+
+MAX_LAG_BYTES = 64 << 20
+
+
+def of_database(data: Mapping[str, Any]) -> Iterator[Check]:
+    """Judge the report of `luckygas db status`."""
+    nodes = data["nodes"]
+    standbys = [node for node in nodes if node["name"] != data["appointed"]]
+    lost = [node["name"] for node in standbys if not node["streaming"]]
+    lags = {node["name"]: node["lag_bytes"] for node in standbys if node["lag_bytes"] is not None}
+    waiting = [node["name"] for node in nodes if node["restart_pending"]]
+    waiting += ["the pool"] if data["pool"]["restart_pending"] else []
+    yield judged(
+        "database.leader",
+        good=data["primary"] is not None,
+        found=f"{data['primary'] or 'nobody'} leads, epoch {data['epoch']}",
+        why="no instance takes writes, so no order can be placed",
+        what="journalctl -t luckygas-db",
+        severity=CRITICAL,
+    )
+    yield judged(
+        "database.phase",
+        good=data["phase"] == "stable",
+        found=f"phase {data['phase']}",
+        why="a change of the primary is under way; it goes on by itself",
+        what="luckygas db status",
+    )
+    yield judged(
+        "database.standbys",
+        good=not lost,
+        found=f"{len(standbys) - len(lost)} of {len(standbys)} standbys stream",
+        why=f"{', '.join(lost)} would be of no help if the primary failed; it is repaired by itself",
+        what="luckygas db rejoin",
+    )
+    late = [name for name, lag in lags.items() if lag > MAX_LAG_BYTES]
+    yield judged(
+        "database.lag",
+        good=not late,
+        found=", ".join(f"{name} {lag:,} B behind" for name, lag in lags.items()) or "nobody to compare",
+        why=f"{', '.join(late)} would take long to lead, and lists show what is old",
+        what="luckygas db status",
+    )
+    yield judged(
+        "database.quorum_commit",
+        good=data["quorum_commit"],
+        found=f"quorum commit {'on' if data['quorum_commit'] else 'OFF'}",
+        why="a write that was acknowledged may be on one instance alone",
+        what="luckygas db status",
+    )
+    yield judged(
+        "database.restart_pending",
+        good=not waiting,
+        found=f"{', '.join(waiting) or 'nobody'} waits for a restart",
+        why="replaced programs or new settings are not in force; the weekly window sees to it",
+        what="luckygas db rolling-restart --if-pending; luckygas db restart-pool --if-pending",
+    )
+
+
+def of_redis(data: Mapping[str, Any]) -> Iterator[Check]:
+    """Judge the report of `luckygas redis status`."""
+    yield judged(
+        "redis.master",
+        good=data["master"] is not None,
+        found=f"{data['master'] or 'nobody'} is the master",
+        why="the service goes on without Redis, degraded",
+        what="luckygas redis status",
+        severity=CRITICAL,
+    )
+    lost = [node["name"] for node in data["nodes"] if node["role"] != "master" and node["link"] != "up"]
+    yield judged(
+        "redis.replicas",
+        good=not lost,
+        found=f"{len(data['nodes']) - len(lost)} of {len(data['nodes'])} instances serve",
+        why=f"{', '.join(lost)} could not take over",
+        what="luckygas redis status",
+    )
+    silent = [one["name"] for one in data["sentinels"] if not one["answers"]]
+    yield judged(
+        "redis.sentinels",
+        good=not silent,
+        found=f"{len(data['sentinels']) - len(silent)} of {len(data['sentinels'])} sentinels answer",
+        why="with fewer than two nobody replaces a master that fails",
+        what="luckygas redis status",
+    )
+    waiting = [one["name"] for one in (*data["nodes"], *data["sentinels"]) if one["restart_pending"]]
+    yield judged(
+        "redis.restart_pending",
+        good=not waiting,
+        found=f"{', '.join(waiting) or 'nobody'} waits for a restart",
+        why="replaced programs or new settings are not in force; the weekly window sees to it",
+        what="luckygas redis rolling-restart --if-pending",
+    )
+
+
+def of_backups(view: View, now: float) -> Iterator[Check]:
+    """Judge one look at the repository."""
+    newest = view.backups[-1] if view.backups else None
+    yield judged(
+        "backups.taken",
+        good=newest is not None and now - newest.ended <= MAX_AGE_SECONDS,
+        found=f"{newest.label}, {ago(now - newest.ended)}" if newest else "there is none",
+        why="what was written since then depends on the archive of WAL alone",
+        what="luckygas backup",
+        severity=CRITICAL,
+    )
+    good = view.record.last_good()
+    yield judged(
+        "backups.proven",
+        good=good is not None and now - good.at <= MAX_AGE_SECONDS,
+        found=f"{good.label} was restored and found good {ago(now - good.at)}" if good else "none was ever restored",
+        why="a backup that was never restored may be of no use",
+        what="luckygas backup prove",
+    )
+    last = view.record.proofs[-1] if view.record.proofs else None
+    if last and not last.good:
+        yield Check(
+            "backups.proof",
+            CRITICAL,
+            f"{last.label} did not pass: {last.why}",
+            "it cannot be relied on",
+            "luckygas backups",
+        )
+    age = None if view.archive.newest is None else now - view.archive.newest
+    yield judged(
+        "backups.archive",
+        good=age is not None and age <= MAX_ARCHIVE_AGE_SECONDS and not view.missing,
+        found=f"{len(view.missing)} WAL segments missing, the newest {'never' if age is None else ago(age)}",
+        why="what is written now could not be restored",
+        what="luckygas backups",
+        severity=CRITICAL,
+    )
+    if view.record.copied_at:
+        yield judged(
+            "backups.copy",
+            good=now - view.record.copied_at <= MAX_COPY_AGE_SECONDS,
+            found=f"the bucket is as it was {ago(now - view.record.copied_at)}",
+            why="the loss of this machine would cost what was written since then",
+            what="journalctl -u luckygas-backup-copy",
+            severity=CRITICAL,
+        )
+
+
+def of_alerts(rows: list[dict[str, str]], doubt: str | None, *, watched: bool) -> Iterator[Check]:
+    """Judge what fires, and whether anybody would learn of it."""
+    loud = [row for row in rows if row["state"] != "suppressed"]
+    worst = CRITICAL if any(row["severity"] == "critical" for row in loud) else WARNING
+    yield Check(
+        "alerts.firing",
+        worst if loud else OK,
+        ", ".join(row["name"] for row in loud) or "none",
+        "; ".join(row["summary"] for row in loud),
+        "luckygas alerts" if loud else "",
+    )
+    yield judged(
+        "alerts.judged",
+        good=watched,
+        found="Prometheus judges" if watched else "Prometheus does not report to Alertmanager",
+        why="nothing would fire",
+        what="journalctl -u prometheus -u prometheus-alertmanager",
+        severity=CRITICAL,
+    )
+    yield judged(
+        "alerts.confirmed",
+        good=doubt is None,
+        found="a test alert arrived" if doubt is None else "nobody has seen an alert arrive",
+        why=doubt or "",
+        what="luckygas alerts test",
+    )
+
+
+def ago(seconds: float) -> str:
+    """Return an age in words."""
+    for size, name in ((86400, "d"), (3600, "h"), (60, "min")):
+        if seconds >= size:
+            return f"{seconds / size:.0f} {name} ago"
+    return f"{max(0, seconds):.0f} s ago"
