@@ -2,8 +2,8 @@
 
 from enum import StrEnum
 
-from sqlalchemy import CheckConstraint, ForeignKey, Index, SmallInteger, func
-from sqlalchemy.orm import Mapped, mapped_column, relationship
+from sqlalchemy import CheckConstraint, Computed, ForeignKey, Index, SmallInteger, Text, func
+from sqlalchemy.orm import Mapped, Unmapped, mapped_column, relationship, unmapped_column
 
 from luckygas.db.base import Base, CreatedAt, Id
 from luckygas.taiwan import CYLINDER_SIZES_KG
@@ -18,7 +18,10 @@ class CustomerKind(StrEnum):
 
 
 class Customer(Base):
-    """A household or business. Families share a number and chains a tax number, so neither is unique."""
+    """A household or business. Families share a number and chains a tax number, so neither is unique.
+
+    `address_key` is the address as it is searched; the database keeps it, and nothing but the search looks at it.
+    """
 
     __tablename__ = "customers"
     __table_args__ = (
@@ -35,6 +38,7 @@ class Customer(Base):
     landline: Mapped[str | None]
     tax_number: Mapped[str | None]
     address: Mapped[str]
+    address_key: Unmapped[str | None] = unmapped_column(Text, Computed("address_key(address)", persisted=True))
     note: Mapped[str | None]
     version: Mapped[int] = mapped_column(default=1, server_default="1")
     created_at: Mapped[CreatedAt]
@@ -55,6 +59,7 @@ class CustomerAddress(Base):
     position: Mapped[int] = mapped_column(SmallInteger, primary_key=True)
     label: Mapped[str]
     address: Mapped[str]
+    address_key: Unmapped[str | None] = unmapped_column(Text, Computed("address_key(address)", persisted=True))
 
 
 class UsualCylinders(Base):

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import date
 
 from sqlalchemy import ColumnElement, Text, cast, func, or_, select, union
-from sqlalchemy.orm import InstrumentedAttribute, Session
+from sqlalchemy.orm import Session
 
 from luckygas.customers.models import Customer, CustomerAddress, Deposit, UsualCylinders
 from luckygas.customers.schemas import CustomerChange, CustomerIn, CustomerQuery, DepositIn
@@ -98,11 +98,11 @@ def find(session: Session, *, query: CustomerQuery, before_id: int, count: int) 
         statement = statement.where(*wanted)
     else:
         # Each half stops by itself when it has enough, so that the commonest fragment costs no more than a rare one.
-        own = select(Customer.id).where(*wanted, *_contains(Customer.address, query.address))
+        own = select(Customer.id).where(*wanted, *_contains(Customer, query.address))
         further = (
             select(Customer.id)
             .join(CustomerAddress)
-            .where(*wanted, *_contains(CustomerAddress.address, query.address))
+            .where(*wanted, *_contains(CustomerAddress, query.address))
             .group_by(Customer.id)
         )
         halves = (half.order_by(Customer.id.desc()).limit(count) for half in (own, further))
@@ -184,9 +184,9 @@ def _known(session: Session, *, mobiles: Sequence[str]) -> dict[tuple[str, str],
     return {(name, mobile): customer_id for name, mobile, customer_id in session.execute(statement)}
 
 
-def _contains(address: InstrumentedAttribute[str], fragment: str) -> list[ColumnElement[bool]]:
-    """Return the conditions on `address`: its pairs of characters, which are indexed, then their order."""
+def _contains(of: type[Customer | CustomerAddress], fragment: str) -> list[ColumnElement[bool]]:
+    """Return the conditions on an address: its pairs of characters, which are indexed, then their order."""
     return [
-        func.address_pairs(address).bool_op("@>")(func.address_pairs(fragment)),
-        func.strpos(func.address_key(address), func.address_key(fragment)) > 0,
+        func.address_pairs(of.address).bool_op("@>")(func.address_pairs(fragment)),
+        func.strpos(of.__table__.c.address_key, func.address_key(fragment)) > 0,
     ]

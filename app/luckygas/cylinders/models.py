@@ -54,6 +54,7 @@ class Cylinder(Base):
         CheckConstraint(_PLACE, "place"),
         Index(None, "customer_id", "id"),
         Index(None, "driver_id", "id"),
+        Index(None, "place", "id"),
         Index(None, "inspected_until"),
     )
 
