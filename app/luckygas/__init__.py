@@ -7,6 +7,8 @@ from luckygas.accounts import api_keys, api_me, api_people
 from luckygas.accounts.callers import Callers
 from luckygas.audit import api as audit
 from luckygas.billing import api as billing
+from luckygas.billing import api_closings as closings
+from luckygas.billing import api_partners as partners
 from luckygas.config import Settings
 from luckygas.customers import api_csv as customers
 from luckygas.cylinders import api as cylinders
@@ -62,6 +64,10 @@ def create_app(settings: Settings | None = None) -> Flask:
         cylinders.blueprint,
         deliveries.blueprint,
         billing.blueprint,
+        partners.invoices_blueprint,
+        partners.bank_blueprint,
+        partners.webhooks_blueprint,
+        closings.blueprint,
         ledger.blueprint,
         predictions.blueprint,
         predictions.suggestions_blueprint,

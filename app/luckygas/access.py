@@ -34,6 +34,7 @@ class Permission(StrEnum):
     BILLING_WRITE = "billing:write"
     PREDICTIONS_READ = "predictions:read"
     SUGGESTIONS_WRITE = "suggestions:write"
+    CLOSINGS_WRITE = "closings:write"
     JOBS_READ = "jobs:read"
     JOBS_WRITE = "jobs:write"
 

@@ -24,6 +24,7 @@ class Partners:
         self.requests: list[tuple[str, Any]] = []
         self.settlements: list[dict[str, Any]] = []
         self.invoices: dict[str, dict[str, str]] = {}
+        self.void: list[str] = []
         self.accounts: dict[str, str] = {}
         self.hold = threading.Event()
         self._numbers = itertools.count(10_000_001)
@@ -51,7 +52,14 @@ class Partners:
             presented = request.headers.get(SIGNATURE, "")
             if not is_signed(SECRET, request.get_data(), presented, now=time.time()):
                 return Response("bad signature", 401)
-        return answer()
+        answered = answer()
+        # Done, and nobody hears of it.
+        return Response("no", 502) if self.mode == "lost" else answered
+
+    def _void(self, number: str) -> dict[str, str]:
+        if number not in self.void:
+            self.void.append(number)
+        return {"number": number}
 
     def app(self) -> Flask:
         """Return the four of them as one app."""
@@ -78,7 +86,8 @@ class Partners:
 
         @app.post("/banking/settlements/query")
         def settlements() -> Any:
-            return self.behave(lambda: {"items": self.settlements})
+            day = request.json["day"]
+            return self.behave(lambda: {"items": [one for one in self.settlements if one["paid_at"].startswith(day)]})
 
         @app.post("/einvoice/invoices")
         def issue() -> Any:
@@ -87,7 +96,7 @@ class Partners:
 
         @app.post("/einvoice/invoices/void")
         def void() -> Any:
-            return self.behave(lambda: {"number": request.json["InvoiceNumber"]})
+            return self.behave(lambda: self._void(request.json["InvoiceNumber"]))
 
         return app
 

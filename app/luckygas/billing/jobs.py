@@ -1,12 +1,17 @@
-"""The jobs of bills."""
+"""The jobs of bills, e-invoices and the bank."""
 
-from datetime import date
+import logging
+from datetime import UTC, date, datetime
+from typing import Final
 
 from sqlalchemy.orm import Session
 
-from luckygas.billing import bills
+from luckygas.billing import bank, bills, invoices
+from luckygas.clients.http import Away
 from luckygas.jobs.queue import job
 from luckygas.resources import Resources
+
+logger: Final = logging.getLogger(__name__)
 
 
 @job("billing.months", cron="10 18 * * *")  # 02:10 in Taipei
@@ -29,3 +34,32 @@ def pay_into(session: Session, held: Resources, *, bill_id: int) -> None:
     bill = bills.get(session, bill_id=bill_id)
     number = held.clients.banking.open_account(reference=f"bill-{bill.id}", amount_twd=bill.amount_twd)
     bills.note_pay_into(session, bill_id=bill.id, number=number)
+
+
+@job("billing.invoice")
+def invoice(session: Session, held: Resources, *, order_id: int) -> None:
+    """Bring the invoice of an order to where the order is; without a centre it stays wanted."""
+    if held.clients.einvoice.is_configured:
+        invoices.bring_about(session, order_id=order_id, centre=held.clients.einvoice, now=datetime.now(UTC))
+
+
+@job("billing.invoices", cron="*/15 * * * *")
+def catch_up(session: Session, held: Resources) -> None:
+    """Take up the invoices that nobody was there to be asked for, once the centre is configured."""
+    if held.clients.einvoice.is_configured:
+        invoices.catch_up(session, now=datetime.now(UTC))
+
+
+@job("billing.statements", cron="*/15 * * * *")
+def statements(session: Session, held: Resources) -> None:
+    """Read what came in at the bank. While it is away this waits for its next turn, which reads what was missed."""
+    client, today = held.clients.banking, held.today()
+    if not client.is_configured:
+        return
+    try:
+        for day in bank.days_to_read(session, today=today):
+            for settlement in client.settlements(day=day):
+                bank.receive(session, settlement=settlement, today=today)
+            bank.note_read(session, day=day, now=datetime.now(UTC), today=today)
+    except Away as away:
+        logger.warning("the bank's statement was not read", extra={"reason": str(away)})

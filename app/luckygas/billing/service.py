@@ -5,7 +5,7 @@ from datetime import date
 
 from sqlalchemy.orm import Session
 
-from luckygas.billing import bills
+from luckygas.billing import bills, invoices
 from luckygas.billing.models import CustomerAccount
 from luckygas.billing.schemas import AccountIn, HandInIn, Method, PaymentIn
 from luckygas.customers import service as customers
@@ -138,6 +138,7 @@ def settle_at_door(session: Session, *, money: AtDoor, by: str, today: date) -> 
         driver_id=money.driver_id,
     )
     ledger.sell(session, sale=sale, day=today, by=by)
+    invoices.want(session, sale=sale)
     if money.cash_twd:
         _check_amount(session, customer_id=money.customer_id, amount_twd=money.cash_twd, field="cash_twd")
         booking = ledger.Booking(

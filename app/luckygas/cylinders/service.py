@@ -27,6 +27,16 @@ class Handover:
     returned: Sequence[str]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Exchanged:
+    """How many cylinders of a size went to a customer for an order, and how many came back."""
+
+    order_id: int
+    cylinder_kg: int
+    delivered: int
+    returned: int
+
+
 def register(session: Session, *, cylinder: CylinderIn, by: str) -> Cylinder:
     """Add a cylinder to the stock in the depot. Raises `Invalid` for a serial that is known already."""
     row = Cylinder(place=Place.DEPOT, **cylinder.model_dump())
@@ -104,6 +114,22 @@ def exchange(session: Session, *, handover: Handover, by: str, today: date) -> l
         _check(empty, lambda row: row.serial not in handover.delivered, "delivered and returned at once")
         _move(session, _filled(empty, is_full=False), to=truck, by=by, order_id=handover.order_id)
     return full
+
+
+def exchanged(session: Session, *, order_ids: Sequence[int]) -> Sequence[Exchanged]:
+    """Count what was delivered and taken back for each of these orders, by size."""
+    delivered = func.count().filter(CylinderMove.place == Place.CUSTOMER)
+    returned = func.count().filter(CylinderMove.place == Place.TRUCK)
+    statement = (
+        select(CylinderMove.order_id, Cylinder.cylinder_kg, delivered, returned)
+        .join(Cylinder)
+        .where(CylinderMove.order_id.in_(order_ids))
+        .group_by(CylinderMove.order_id, Cylinder.cylinder_kg)
+    )
+    return [
+        Exchanged(order_id=order_id, cylinder_kg=kg, delivered=out, returned=back)
+        for order_id, kg, out, back in session.execute(statement)
+    ]
 
 
 def inspect(session: Session, *, cylinder_id: int, inspected_until: date, today: date) -> Cylinder:

@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 
 from luckygas.access import Principal
 from luckygas.billing import service as billing
+from luckygas.customers import service as customers
 from luckygas.cylinders import service as cylinders
 from luckygas.deliveries.models import Outcome, Route, RouteStatus, Stop
 from luckygas.deliveries.schemas import DeliverIn, RouteIn, RouteQuery
@@ -90,8 +91,17 @@ def start(session: Session, *, route_id: int, principal: Principal) -> Route:
     for stop in sorted(row.stops, key=lambda stop: stop.order_id):
         if stop.outcome == Outcome.OPEN and not orders.is_cancelled(session, order_id=stop.order_id):
             orders.send_out(session, order_id=stop.order_id, by=principal.id)
+            enqueue(session, "deliveries.announce", route_id=row.id, order_id=stop.order_id)
     session.flush()
     return row
+
+
+def mobile_of_order_out(session: Session, *, order_id: int) -> str | None:
+    """Return the number of whoever waits for an order, or None once it is not on its way any more."""
+    order = orders.get(session, order_id=order_id)
+    if order.status != orders.OrderStatus.OUT:
+        return None
+    return customers.get(session, customer_id=order.customer_id).mobile
 
 
 def deliver(session: Session, *, route_id: int, order_id: int, handed: DeliverIn, act: Act) -> Route:

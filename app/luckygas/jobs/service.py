@@ -27,6 +27,9 @@ _LOCK: Final = text("SELECT status::text FROM procrastinate_jobs WHERE id = :job
 _REPLAY: Final = text("SELECT procrastinate_retry_job_v2(:job_id, now(), NULL, NULL, NULL)")
 _FRESH: Final = text("UPDATE procrastinate_jobs SET attempts = 0 WHERE id = :job_id")
 _NOTIFY: Final = text("SELECT pg_notify('procrastinate_any_queue_v1', :payload)")
+_LOCKS_IN_USE: Final = text(
+    "SELECT DISTINCT lock FROM procrastinate_jobs WHERE lock = ANY(:locks) AND status IN ('todo', 'doing', 'failed')"
+)
 _ALIVE: Final = text("SELECT count(*) FROM procrastinate_workers WHERE last_heartbeat > now() - interval '15 seconds'")
 # Finished jobs leave the table, so that it holds what is to be done and what failed for good.
 _COUNT: Final = text("SELECT status::text, count(*) FROM procrastinate_jobs GROUP BY status")
@@ -76,6 +79,11 @@ def replay(session: Session, *, job_id: int) -> Row[Any]:
         session.execute(statement, {"job_id": job_id})
     session.execute(_NOTIFY, {"payload": f'{{"type": "job_inserted", "job_id": {job_id}}}'})
     return session.execute(_GET, {"job_id": job_id}).one()
+
+
+def locks_in_use(session: Session, *, locks: Sequence[str]) -> set[str]:
+    """Return those of these locks under which a job waits, runs or is dead."""
+    return set(session.scalars(_LOCKS_IN_USE, {"locks": list(locks)}))
 
 
 def has_live_worker(session: Session) -> bool:

@@ -2,8 +2,10 @@
 
 from datetime import date
 from enum import StrEnum
+from typing import Any
 
-from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Index, SmallInteger
+from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Index, SmallInteger, text
+from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from luckygas.db.base import Base, CreatedAt, Id
@@ -19,6 +21,7 @@ class Account(StrEnum):
     TILL = "till"
     BANK = "bank"
     CASH_DIFFERENCE = "cash_difference"
+    UNASSIGNED = "unassigned"
 
 
 class EntryKind(StrEnum):
@@ -30,6 +33,8 @@ class EntryKind(StrEnum):
     DEPOSIT = "deposit"
     HAND_IN = "hand_in"
     REVERSAL = "reversal"
+    SETTLEMENT = "settlement"
+    ASSIGNMENT = "assignment"
 
 
 def _one_of(words: type[StrEnum]) -> str:
@@ -73,6 +78,9 @@ class EntryLine(Base):
         CheckConstraint("(account = 'driver_cash') = (driver_id IS NOT NULL)", "driver_id"),
         Index(None, "customer_id", "account", "entry_id"),
         Index(None, "driver_id", "entry_id"),
+        Index(
+            "ledger_lines_owed_amount_idx", "amount_twd", "entry_id", postgresql_where=text("account = 'receivable'")
+        ),
     )
 
     entry_id: Mapped[int] = mapped_column(ForeignKey("ledger_entries.id"), primary_key=True)
@@ -81,3 +89,15 @@ class EntryLine(Base):
     customer_id: Mapped[int | None] = mapped_column(ForeignKey("customers.id"))
     driver_id: Mapped[int | None] = mapped_column(ForeignKey("drivers.id"))
     amount_twd: Mapped[int] = mapped_column(BigInteger)
+
+
+class Closing(Base):
+    """A day that nothing is booked on any more, nor on any before it, with what was found when it was closed."""
+
+    __tablename__ = "closings"
+
+    id: Mapped[Id]
+    day: Mapped[date] = mapped_column(unique=True)
+    report: Mapped[dict[str, Any]] = mapped_column(JSONB)
+    by: Mapped[str]
+    at: Mapped[CreatedAt]

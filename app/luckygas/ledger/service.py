@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session
 
 from luckygas.audit.recording import note_created
 from luckygas.errors import NotFound, WrongState
+from luckygas.ledger import days
 from luckygas.ledger.bookings import Booking, Deposit, Line, Sale
 from luckygas.ledger.models import Account, Entry, EntryKind, EntryLine
 from luckygas.ledger.schemas import EntryQuery
@@ -19,12 +20,15 @@ REVERSIBLE: Final = frozenset({EntryKind.PAYMENT, EntryKind.HAND_IN})
 
 
 def post(session: Session, *, booking: Booking) -> Entry:
-    """Add an entry; lines of nothing are left out. Raises `ValueError` for lines that do not come to zero."""
+    """Add an entry, on the next day that is open if its own is closed; lines of nothing are left out.
+
+    Raises `ValueError` for lines that do not come to zero.
+    """
     lines = [line for line in booking.lines if line.amount_twd]
     if wrong := sum(line.amount_twd for line in lines):
         raise ValueError(f"the lines of a {booking.kind} come to {wrong}, not to 0")
     entry = Entry(
-        day=booking.day,
+        day=days.open_day(session, wanted=booking.day),
         kind=booking.kind,
         order_id=booking.order_id,
         driver_id=booking.driver_id,
@@ -141,7 +145,8 @@ def find(session: Session, *, query: EntryQuery, before_id: int, count: int) -> 
         if (value := getattr(query, column.key)) is not None:
             statement = statement.where(column == value)
     if query.customer_id is not None:
-        statement = statement.where(Entry.id.in_(_entries_of(query.customer_id)))
+        of_customer = select(EntryLine.entry_id).where(EntryLine.customer_id == query.customer_id)
+        statement = statement.where(Entry.id.in_(of_customer))
     return session.scalars(statement).all()
 
 
@@ -158,6 +163,21 @@ def held_by_driver(session: Session, *, driver_id: int) -> int:
 def held_deposit(session: Session, *, customer_id: int) -> int:
     """Return what is held for a customer's cylinders, whole TWD."""
     return -_sum(session, Account.DEPOSITS, EntryLine.customer_id == customer_id)
+
+
+def who_was_charged(session: Session, *, amount_twd: int, since: date, count: int) -> Sequence[int]:
+    """Return at most `count` customers who were charged exactly so much since a day, and still owe that much."""
+    newest = func.max(EntryLine.entry_id)
+    statement = (
+        select(EntryLine.customer_id)
+        .join(Entry)
+        .where(EntryLine.account == Account.RECEIVABLE, EntryLine.amount_twd == amount_twd, Entry.day >= since)
+        .group_by(EntryLine.customer_id)
+        .order_by(newest.desc())
+        .limit(count)
+    )
+    found = session.scalars(statement).all()
+    return [customer_id for customer_id in found if owed(session, customer_id=customer_id) >= amount_twd]
 
 
 def charges(
@@ -220,10 +240,6 @@ def _opposite(entry: Entry) -> list[Line]:
         )
         for line in entry.lines
     ]
-
-
-def _entries_of(customer_id: int) -> Select[tuple[int]]:
-    return select(EntryLine.entry_id).where(EntryLine.customer_id == customer_id)
 
 
 def _sum(session: Session, account: Account, condition: object) -> int:

@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 
 from luckygas.customers import service as customers
 from luckygas.errors import EditedMeanwhile, FieldError, Invalid, NotFound, WrongState, in_field
+from luckygas.jobs.queue import enqueue
 from luckygas.ledger import service as ledger
 from luckygas.orders import prices
 from luckygas.orders.models import EDITABLE, NEXT, OPEN, Order, OrderEvent, OrderLine, OrderStatus, Past
@@ -93,11 +94,12 @@ def change(session: Session, *, order_id: int, order: OrderChange, by: str, toda
 
 
 def cancel(session: Session, *, order_id: int, cancellation: CancelIn, by: str, today: date) -> Order:
-    """Cancel an order that is still as the caller saw it. One that was delivered owes nothing any more."""
+    """Cancel an order that is still as the caller saw it. What was delivered owes nothing any more."""
     row = _locked(session, order_id=order_id)
     EditedMeanwhile.check(f"order {row.id}", expected=cancellation.version, found=row.version)
     if row.status == OrderStatus.DELIVERED:
         ledger.take_back(session, order_id=row.id, day=today, by=by, reason=cancellation.reason)
+        enqueue(session, "billing.invoice", lock=f"invoice-{row.id}", order_id=row.id)
     return move(session, order_id=order_id, to=OrderStatus.CANCELLED, by=by, note=cancellation.reason)
 
 

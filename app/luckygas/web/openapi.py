@@ -10,6 +10,7 @@ from flask import current_app
 from werkzeug.routing import Rule
 
 from luckygas.access import PUBLIC, SIGNED_IN
+from luckygas.clients.http import SIGNATURE
 from luckygas.config import Settings
 from luckygas.errors import Problem
 from luckygas.version import __version__
@@ -19,6 +20,7 @@ from luckygas.web.blueprint import View, access_of, gives_csv, price_of, problem
 from luckygas.web.etags import has_etag
 from luckygas.web.idempotency import HEADER, REPLAYED, is_idempotent
 from luckygas.web.problems import MEDIA_TYPE, ProblemOut
+from luckygas.web.signatures import signer_of
 from luckygas.web.spreadsheets import MEDIA_TYPE as CSV
 
 type Document = dict[str, Any]
@@ -49,6 +51,13 @@ _IDEMPOTENCY_KEY: Final = {
     "required": False,
     "description": "Yours to choose, a UUID is good: the same key and body never do the work twice",
     "schema": {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[\\x21-\\x7e]+$"},
+}
+_SIGNATURE: Final = {
+    "name": SIGNATURE,
+    "in": "header",
+    "required": True,
+    "description": "By the secret shared with {}: `t=SECONDS,v1=HEX`, HMAC-SHA256 of `SECONDS.` and the body",
+    "schema": {"type": "string", "pattern": "^t=[0-9]+,v1=[0-9a-f]{64}$"},
 }
 _REPLAYED: Final = {
     "description": "Present when this is the stored answer of an earlier request with the same key",
@@ -131,6 +140,7 @@ def _complete_operation(operation: Document, rule: Rule) -> None:
     if (price := price_of(view)).cost:
         statuses |= {429}
         operation["x-cost"] = price.cost
+    statuses |= _add_signature(parameters, view)
     if is_idempotent(view):
         parameters.append(_IDEMPOTENCY_KEY)
         success = next(status for status in operation["responses"] if status.startswith("2"))
@@ -138,6 +148,14 @@ def _complete_operation(operation: Document, rule: Rule) -> None:
         statuses |= {409}
     for status in sorted(statuses):
         operation["responses"][str(status)] = {"$ref": _REF.format("responses", f"Problem{status}")}
+
+
+def _add_signature(parameters: list[Document], view: View) -> set[int]:
+    """Describe how the request is signed, if it is; return how it may be answered because of that."""
+    if (signer := signer_of(view)) is None:
+        return set()
+    parameters.append(_SIGNATURE | {"description": _SIGNATURE["description"].format(signer)})
+    return {401, 404}
 
 
 def _add_files(operation: Document, view: View) -> None:

@@ -38,6 +38,7 @@ class Model:
             Account.TILL: self.till,
             Account.BANK: self.bank,
             Account.CASH_DIFFERENCE: self.missing,
+            Account.UNASSIGNED: 0,
         }
 
 

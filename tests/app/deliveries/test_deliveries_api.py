@@ -15,7 +15,7 @@ from luckygas.access import Role
 from luckygas.clients import Clients
 from luckygas.clients.http import Away
 from luckygas.cylinders import service as cylinders
-from luckygas.deliveries.jobs import sequence
+from luckygas.deliveries.jobs import ON_ITS_WAY, announce, sequence
 from luckygas.drivers.models import Driver
 from luckygas.orders.models import Order
 from luckygas.resources import Resources
@@ -195,3 +195,33 @@ def test_without_google_the_plain_sequence_holds(client: FlaskClient, session: S
     route = plan(make_order(session), make_order(session)).json
     sequence(session, held({}), route_id=route["id"])
     assert client.get(f"{PATH}/{route['id']}").json == route
+
+
+# --- the text that says that it is on its way ---
+
+
+def test_who_waits_is_told_once_and_only_while_it_is_on_its_way(
+    client: FlaskClient, session: Session, plan, held
+) -> None:
+    first, second = make_order(session), make_order(session)
+    route = plan(first, second).json
+    client.post(f"{PATH}/{route['id']}/start")
+    session.expire_all()
+    asked = session.scalars(text("SELECT args FROM procrastinate_jobs WHERE task_name = 'deliveries.announce'")).all()
+    assert sorted(one["order_id"] for one in asked) == [first.id, second.id]
+    announce(session, held({}), **asked[0])  # without a sender
+    with stub.running() as partners:
+        resources = held(partners.configuration)
+        resources.clients.sms.breaker.close()
+        announce(session, resources, route_id=route["id"], order_id=first.id)
+        mobile = client.get(f"/api/v1/customers/{first.customer_id}").json["mobile"]
+        ((_, sent),) = partners.requests
+        assert (sent["dstaddr"], sent["smbody"], sent["clientid"]) == (
+            mobile,
+            ON_ITS_WAY,
+            f"out-{route['id']}-{first.id}",
+        )
+        client.post(f"{PATH}/{route['id']}/stops/{second.id}/fail", json={"reason": "沒有人在家"})
+        session.expire_all()
+        announce(session, resources, route_id=route["id"], order_id=second.id)
+        assert len(partners.requests) == 1
