@@ -24,7 +24,11 @@ Login = Annotated[
     Field(description="Log-in name: 2 to 40 small letters, digits, dots, hyphens, underscores"),
 ]
 Password = Annotated[str, Field(max_length=LONGEST)]
-Code = Annotated[str, StringConstraints(pattern="^[0-9]{6}$"), Field(description="What the authenticator app shows")]
+Code = Annotated[
+    str,
+    StringConstraints(pattern="^[0-9]{6}$"),
+    Field(description="What the authenticator app shows", examples=["123456"]),
+]
 PersonRole = Annotated[Role, AfterValidator(_role_of_people), Field(json_schema_extra={"enum": _PERSON_ROLES})]
 
 

@@ -11,7 +11,9 @@ from luckygas.web.fields import PLAIN_DIGITS, Body, Instant, Line, Output, RowId
 from luckygas.web.pagination import NextCursor, PageQuery
 
 Days = Annotated[int, Field(ge=1, le=3650, description="For how many days the key is good")]
-KeyId = Annotated[str, Field(pattern="^[0-9a-z]{8}$", description="The part of the key that may be shown")]
+KeyId = Annotated[
+    str, Field(pattern="^[0-9a-z]{8}$", description="The part of the key that may be shown", examples=["ab12cd34"])
+]
 
 
 class KeyIn(Body):

@@ -36,8 +36,8 @@ class AuditQuery(PageQuery):
 class ChangeOut(Output):
     """What became of one column; secrets are ***."""
 
-    before: Any
-    after: Any
+    before: Annotated[Any, Field(examples=["王小明"])]
+    after: Annotated[Any, Field(examples=["王大明"])]
 
 
 def _pairs(changes: dict[str, Any]) -> dict[str, Any]:

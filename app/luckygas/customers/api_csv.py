@@ -29,8 +29,17 @@ COLUMNS: Final = ("id", *WRITABLE, *USUAL, "created_at")
 # Excel takes a number for a number, and drops its leading zero.
 _MOBILE_WITHOUT_ZERO: Final = re.compile("9[0-9]{8}")
 
+_EXPORTED: Final = (
+    f"{','.join(COLUMNS)}\r\n"
+    "17,restaurant,阿明小吃店,0912345678,臺北市大同區民生西路 45 號,0225531234,04595257,後門送貨,,,,2,,"
+    "2026-05-01T03:20:00+00:00\r\n"
+)
+_IMPORTED: Final = (
+    "kind,name,mobile,address,usual_20kg\r\nrestaurant,阿明小吃店,0912-345-678,臺北市大同區民生西路 45 號,2\r\n"
+)
 
-@blueprint.get("/export", auth=Permission.EXPORTS_READ, csv_answer=True)
+
+@blueprint.get("/export", auth=Permission.EXPORTS_READ, csv_answer=_EXPORTED)
 @blueprint.input(ExportQuery, location="query", arg_name="query")
 def export_customers(query: ExportQuery) -> Response:
     """Get all customers as CSV, newest first, without their further addresses."""
@@ -46,7 +55,7 @@ def export_customers(query: ExportQuery) -> Response:
     )
 
 
-@blueprint.post("/import", auth=Permission.CUSTOMERS_WRITE, csv_body=True)
+@blueprint.post("/import", auth=Permission.CUSTOMERS_WRITE, csv_body=_IMPORTED)
 @blueprint.input(ImportQuery, location="query", arg_name="query")
 @blueprint.output(ImportedOut)
 def import_customers(query: ImportQuery) -> dict:

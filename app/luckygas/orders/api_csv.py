@@ -26,8 +26,13 @@ COLUMNS: Final = (
     "note",
 )
 
+_EXAMPLE: Final = (
+    f"{','.join(COLUMNS)}\r\n"
+    "17,2026-05-01T03:20:00+00:00,5,placed,2026-05-02,臺北市大同區民生西路 45 號,0,0,0,2,0,1700,先打電話\r\n"
+)
 
-@blueprint.get("/export", auth=Permission.EXPORTS_READ, csv_answer=True)
+
+@blueprint.get("/export", auth=Permission.EXPORTS_READ, csv_answer=_EXAMPLE)
 @blueprint.input(OrderExportQuery, location="query", arg_name="query")
 def export_orders(query: OrderExportQuery) -> Response:
     """Get orders as CSV, one a line, newest first: all of them, or those of a customer, a status or a day."""

@@ -36,8 +36,8 @@ class Blueprint(APIBlueprint):
         standby: bool = False,
         price: Price | None = None,
         problems: Sequence[type[Problem]] = (),
-        csv_body: bool = False,
-        csv_answer: bool = False,
+        csv_body: str | None = None,
+        csv_answer: str | None = None,
         **options: Any,
     ) -> Callable[[View], View]:
         """Register a view that `auth`, a permission or `PUBLIC`, guards.
@@ -46,7 +46,7 @@ class Blueprint(APIBlueprint):
         a moment ago, though never less than what its caller wrote. `price` is what a request takes of its caller's
         limits, and the limits that the route has beside them. `problems` are the kinds that the view itself raises, for
         the OpenAPI document. With `csv_body` it reads a file that somebody sends, with `csv_answer` it sends one
-        (`web.spreadsheets`).
+        (`web.spreadsheets`); both are examples of it.
         """
         register = super().route(rule, **options)
 
@@ -115,14 +115,14 @@ def problems_of(view: View) -> Sequence[type[Problem]]:
     return getattr(view, "problems", ())
 
 
-def takes_csv(view: View) -> bool:
-    """Tell whether the body of a registered view is a CSV file."""
-    return getattr(view, "takes_csv", False)
+def takes_csv(view: View) -> str | None:
+    """Return an example of the CSV file that a registered view takes, or None if it takes none."""
+    return getattr(view, "takes_csv", None)
 
 
-def gives_csv(view: View) -> bool:
-    """Tell whether a registered view answers with a CSV file."""
-    return getattr(view, "gives_csv", False)
+def gives_csv(view: View) -> str | None:
+    """Return an example of the CSV file that a registered view answers with, or None if it does not."""
+    return getattr(view, "gives_csv", None)
 
 
 def may_read_standby(view: View) -> bool:

@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
 from apiflask import APIFlask
@@ -12,13 +12,25 @@ from werkzeug.routing import Rule
 from luckygas.access import PUBLIC, SIGNED_IN
 from luckygas.clients.http import SIGNATURE
 from luckygas.config import Settings
-from luckygas.errors import Problem
+from luckygas.errors import (
+    Forbidden,
+    Invalid,
+    MalformedRequest,
+    NotFound,
+    PayloadTooLarge,
+    Problem,
+    Unauthenticated,
+    Unavailable,
+    UnsupportedMediaType,
+)
 from luckygas.version import __version__
-from luckygas.web import cookies
+from luckygas.web import cookies, examples
 from luckygas.web.addresses import API, DOCUMENTATION
+from luckygas.web.auth import READING, CsrfTokenMissing
 from luckygas.web.blueprint import View, access_of, gives_csv, price_of, problems_of, takes_csv
 from luckygas.web.etags import has_etag
-from luckygas.web.idempotency import HEADER, REPLAYED, is_idempotent
+from luckygas.web.idempotency import HEADER, REPLAYED, IdempotencyKeyReused, RequestInProgress, is_idempotent
+from luckygas.web.limits import RateLimited
 from luckygas.web.problems import MEDIA_TYPE, ProblemOut
 from luckygas.web.signatures import signer_of
 from luckygas.web.spreadsheets import MEDIA_TYPE as CSV
@@ -71,7 +83,6 @@ _IF_NONE_MATCH: Final = {
     "schema": {"type": "string"},
 }
 _ETAG: Final = {"description": "Stands for this very answer", "schema": {"type": "string"}}
-_FILE: Final = {CSV: {"schema": {"type": "string"}}}
 _REF: Final = "#/components/{}/{}"
 
 
@@ -103,7 +114,8 @@ def _complete(document: Document) -> Document:
     components = document["components"]
     schema = ProblemOut.model_json_schema(ref_template=_REF.format("schemas", "{model}"))
     components["schemas"] |= schema.pop("$defs") | {"ProblemOut": schema}
-    components["responses"] = {f"Problem{status}": _problem_response(status) for status in _problem_kinds()}
+    components["examples"] = {kind.code: _problem_example(kind) for kind in Problem.catalogue()}
+    examples.add(components["schemas"])
     return document
 
 
@@ -117,52 +129,66 @@ def _operations(document: Document) -> Iterator[tuple[Document, Rule]]:
 
 def _complete_operation(operation: Document, rule: Rule) -> None:
     view, parameters = current_app.view_functions[rule.endpoint], operation["parameters"]
-    path_ids = [parameter for parameter in parameters if parameter["in"] == "path"]
-    for parameter in path_ids:
-        parameter["schema"] = dict(rule._converters[parameter["name"]].schema)  # noqa: SLF001 - it has no other name
-    statuses = {404} if path_ids else set()
     for parameter in parameters:
+        if parameter["in"] == "path":
+            parameter["schema"] = dict(rule._converters[parameter["name"]].schema)  # noqa: SLF001 - it has no other name
         if parameter["in"] == "query":
             _drop_null(parameter["schema"])
-            statuses |= {422}
     _add_files(operation, view)
+    _add_signature(operation, view)
     if "requestBody" in operation:
         operation["requestBody"]["required"] = True
-        statuses |= {400, 413, 415, 422}
     if (access := access_of(view)) != PUBLIC:
         names = ["session"] if access == SIGNED_IN else _SECURITY
         operation["security"] = [{name: []} for name in names]
         operation["x-permission"] = access
-        statuses |= {401, 403, 503}
-    statuses |= {kind.status for kind in problems_of(view)}
+    kinds = _kinds(operation, rule, view)
     if has_etag(view) and "GET" in rule.methods:
         _add_etag(operation)
-    if (price := price_of(view)).cost:
-        statuses |= {429}
-        operation["x-cost"] = price.cost
-    statuses |= _add_signature(parameters, view)
+    if cost := price_of(view).cost:
+        operation["x-cost"] = cost
     if is_idempotent(view):
         parameters.append(_IDEMPOTENCY_KEY)
         success = next(status for status in operation["responses"] if status.startswith("2"))
         operation["responses"][success]["headers"] = {REPLAYED: _REPLAYED}
-        statuses |= {409}
-    for status in sorted(statuses):
-        operation["responses"][str(status)] = {"$ref": _REF.format("responses", f"Problem{status}")}
+    for status in sorted({kind.status for kind in kinds}):
+        alike = sorted((kind for kind in kinds if kind.status == status), key=lambda kind: kind.code)
+        operation["responses"][str(status)] = _problem_response(alike)
 
 
-def _add_signature(parameters: list[Document], view: View) -> set[int]:
-    """Describe how the request is signed, if it is; return how it may be answered because of that."""
-    if (signer := signer_of(view)) is None:
-        return set()
-    parameters.append(_SIGNATURE | {"description": _SIGNATURE["description"].format(signer)})
-    return {401, 404}
+def _kinds(operation: Document, rule: Rule, view: View) -> set[type[Problem]]:
+    """Return the problems that the operation may answer with: those of its parts, and those that its route declares."""
+    kinds = {*problems_of(view)}
+    places = {parameter["in"] for parameter in operation["parameters"]}
+    if "path" in places:
+        kinds |= {NotFound}
+    if "query" in places:
+        kinds |= {Invalid}
+    if "requestBody" in operation:
+        kinds |= {MalformedRequest, PayloadTooLarge, UnsupportedMediaType, Invalid}
+    if access_of(view) != PUBLIC:
+        kinds |= {Unauthenticated, Forbidden, Unavailable}
+        if rule.methods - READING:
+            kinds |= {CsrfTokenMissing}
+    if price_of(view).cost:
+        kinds |= {RateLimited}
+    if signer_of(view) is not None:
+        kinds |= {Unauthenticated, NotFound}
+    if is_idempotent(view):
+        kinds |= {IdempotencyKeyReused, RequestInProgress, MalformedRequest}
+    return kinds
+
+
+def _add_signature(operation: Document, view: View) -> None:
+    if (signer := signer_of(view)) is not None:
+        operation["parameters"].append(_SIGNATURE | {"description": _SIGNATURE["description"].format(signer)})
 
 
 def _add_files(operation: Document, view: View) -> None:
-    if takes_csv(view):
-        operation["requestBody"] = {"content": _FILE}
-    if gives_csv(view):
-        operation["responses"]["200"] |= {"content": _FILE}
+    if example := takes_csv(view):
+        operation["requestBody"] = {"content": {CSV: {"schema": {"type": "string"}, "example": example}}}
+    if example := gives_csv(view):
+        operation["responses"]["200"] |= {"content": {CSV: {"schema": {"type": "string"}, "example": example}}}
 
 
 def _add_etag(operation: Document) -> None:
@@ -179,35 +205,30 @@ def _drop_null(schema: Document) -> None:
         schema |= options[0]
 
 
-def _problem_kinds() -> dict[int, list[type[Problem]]]:
-    kinds: dict[int, list[type[Problem]]] = {}
-    for kind in Problem.catalogue():
-        kinds.setdefault(kind.status, []).append(kind)
-    return dict(sorted(kinds.items()))
-
-
-def _problem_response(status: int) -> Document:
-    kinds = _problem_kinds()[status]
-    examples = {
-        kind.code: {
-            "value": {
-                "type": f"{DOCUMENTATION}#{kind.code}",
-                "title": kind.title,
-                "status": status,
-                "detail": "what was wrong this time, and the way out",
-                "instance": f"{API}/orders",
-                "code": kind.code,
-                "request_id": "7b0f6c0e9f6f4b0f8f6b2b1f0c9d8e7a",
-                "errors": [],
-            }
-        }
-        for kind in kinds
-    }
-    schema = {"$ref": _REF.format("schemas", "ProblemOut")}
+def _problem_response(kinds: Sequence[type[Problem]]) -> Document:
     return {
         "description": "; or ".join(kind.title for kind in kinds),
-        "content": {MEDIA_TYPE: {"schema": schema, "examples": examples}},
+        "content": {
+            MEDIA_TYPE: {
+                "schema": {"$ref": _REF.format("schemas", "ProblemOut")},
+                "examples": {kind.code: {"$ref": _REF.format("examples", kind.code)} for kind in kinds},
+            }
+        },
     }
+
+
+def _problem_example(kind: type[Problem]) -> Document:
+    value = {
+        "type": f"{DOCUMENTATION}#{kind.code}",
+        "title": kind.title,
+        "status": kind.status,
+        "detail": "what was wrong this time, and the way out",
+        "instance": f"{API}/orders",
+        "code": kind.code,
+        "request_id": "7b0f6c0e9f6f4b0f8f6b2b1f0c9d8e7a",
+        "errors": [],
+    }
+    return {"summary": kind.title, "value": value}
 
 
 def _with_flat_schema_names(document: Document) -> Document:

@@ -17,7 +17,9 @@ from luckygas.errors import FieldError, Invalid
 from luckygas.web.addresses import LARGEST_ID
 from luckygas.web.fields import PLAIN_DIGITS, Query
 
-NextCursor = Annotated[str | None, Field(description="Pass it as `cursor` for the next page; null on the last")]
+NextCursor = Annotated[
+    str | None, Field(description="Pass it as `cursor` for the next page; null on the last", examples=[None])
+]
 
 _LAYOUT: Final = struct.Struct(">Q4s")
 

@@ -82,15 +82,18 @@ def test_a_strand_that_is_taken_is_not_waited_for(committing_app: Flask, grow: C
 @pytest.mark.parametrize(
     ("statement", "finding"),
     [
-        ("UPDATE audit_entries SET actor = 'nobody' WHERE id = 2", "its entry 2 was changed"),
-        ("UPDATE audit_entries SET at = at - interval '1 microsecond' WHERE id = 2", "its entry 2 was changed"),
-        ("UPDATE audit_entries SET changes = '{}' WHERE id = 2", "its entry 2 was changed"),
-        ("DELETE FROM audit_entries WHERE id = 2", "its entry 2 was removed"),
-        ("DELETE FROM audit_links WHERE entry_id = 2", "link 2: it was removed"),
-        ("UPDATE audit_links SET digest = sha256('') WHERE entry_id = 2", "its entry 2 was changed"),
+        ("UPDATE audit_entries SET actor = 'nobody' WHERE id = SECOND", "its entry SECOND was changed"),
+        (
+            "UPDATE audit_entries SET at = at - interval '1 microsecond' WHERE id = SECOND",
+            "its entry SECOND was changed",
+        ),
+        ("UPDATE audit_entries SET changes = '{}' WHERE id = SECOND", "its entry SECOND was changed"),
+        ("DELETE FROM audit_entries WHERE id = SECOND", "its entry SECOND was removed"),
+        ("DELETE FROM audit_links WHERE entry_id = SECOND", "link 2: it was removed"),
+        ("UPDATE audit_links SET digest = sha256('') WHERE entry_id = SECOND", "its entry SECOND was changed"),
         (
             "INSERT INTO audit_entries (actor, action, entity, entity_id, changes) VALUES ('x', 'x', 'x', 'x', '{}')",
-            "entry 4: no link leads to it",
+            "entry NEXT: no link leads to it",
         ),
     ],
 )
@@ -100,11 +103,13 @@ def test_whatever_is_tampered_with_is_named(
     with Resources.of(committing_app).sessions.begin() as session:
         for _ in range(3):
             make_driver(session)
+    with Resources.of(committing_app).sessions() as session:
+        ids = session.scalars(select(AuditEntry.id).order_by(AuditEntry.id)).all()
     check(committing_app)
-    forge(statement)
+    forge(statement.replace("SECOND", str(ids[1])))
     with pytest.raises(BrokenChain) as broken:
         check(committing_app)
-    assert str(broken.value).endswith(finding)
+    assert str(broken.value).endswith(finding.replace("SECOND", str(ids[1])).replace("NEXT", str(ids[2] + 1)))
 
 
 def test_an_end_that_was_cut_off_shows_against_what_was_known(

@@ -166,3 +166,17 @@ def test_another_encoding_is_refused_with_the_way_out(client: FlaskClient) -> No
     assert response.status_code == 422
     assert "CSV UTF-8" in response.json["errors"][0]["message"]
     assert client.post(IMPORT, json={}).status_code == 415
+
+
+def test_the_examples_of_the_document_are_what_it_takes_and_gives(client: FlaskClient) -> None:
+    document = client.application.extensions["luckygas.openapi"]["paths"]
+    example = document[IMPORT]["post"]["requestBody"]["content"]["text/csv"]["example"]
+    response = client.post(IMPORT, data=example.encode(), content_type="text/csv")
+    assert response.json == {"lines": 1, "created": 1}
+    exported = document[EXPORT]["get"]["responses"]["200"]["content"]["text/csv"]["example"]
+    (shown,) = csv.DictReader(io.StringIO(exported), strict=True)
+    (found,) = rows(client.get(EXPORT))
+    changing = {"id", "created_at", "landline", "tax_number", "note"}
+    assert {name: shown[name] for name in found if name not in changing} == {
+        name: value for name, value in found.items() if name not in changing
+    }
