@@ -13,6 +13,7 @@ from luckygas import redis_client, volatile
 from luckygas.access import Principal
 from luckygas.audit import recording
 from luckygas.audit.actor import Actor, FindActor
+from luckygas.cache import Cache
 from luckygas.clients import Clients
 from luckygas.config import Settings
 from luckygas.db import engine as database
@@ -45,6 +46,7 @@ class Resources:
     read_sessions: sessionmaker[Session]
     redis: Redis
     volatile: Volatile
+    cache: Cache
     authenticate: Authenticate | None
     clients: Clients
 
@@ -79,7 +81,9 @@ class Resources:
         redis = redis_client.create(settings.redis_url, settings.redis_password)
         impatient = redis_client.create(settings.redis_url, settings.redis_password, patience=volatile.PATIENCE_SECONDS)
         sessions = sessionmaker(engine, expire_on_commit=False)
-        recording.listen(sessions, actor=actor or (lambda: Actor(f"service:{name}")))
+        forgetful = Volatile(impatient)
+        cache = Cache(forgetful)
+        recording.listen(sessions, actor=actor or (lambda: Actor(f"service:{name}")), changed=cache.forget_after)
         return cls(
             settings=settings,
             engine=engine,
@@ -87,7 +91,8 @@ class Resources:
             read_engine=read_engine,
             read_sessions=sessionmaker(read_engine, expire_on_commit=False),
             redis=redis,
-            volatile=Volatile(impatient),
+            volatile=forgetful,
+            cache=cache,
             authenticate=authenticate,
             clients=Clients.create(settings.partners, redis),
         )

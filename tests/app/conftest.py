@@ -167,6 +167,15 @@ def app(shared_app: Flask) -> Iterator[Flask]:
 
 
 @pytest.fixture(autouse=True)
+def nothing_remembered() -> None:
+    """Let no test see what another one had computed, since what it was computed from is gone."""
+    if "TEST_REDIS_URL" in os.environ:
+        with Redis.from_url(os.environ["TEST_REDIS_URL"]) as redis:
+            for key in redis.scan_iter("lg:cache:*"):
+                redis.delete(key)
+
+
+@pytest.fixture(autouse=True)
 def quick_passwords(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """Spend no time on passwords, unless a test is about them."""
     if "passwords" not in request.module.__name__:

@@ -65,6 +65,7 @@ SERVICES = {
 COMMON = [
     "access",
     "audit",
+    "cache",
     "clients",
     "config",
     "environment",

@@ -8,7 +8,7 @@ say `unlogged="why"`.
 
 import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, date, datetime
 from functools import cache
 from typing import Any, Final
@@ -30,6 +30,7 @@ from luckygas.db.base import Base, is_secret
 ACTOR: Final = "actor"
 MASK: Final = "***"
 
+_CHANGED: Final = "audit.changed"
 _PENDING: Final = "audit.pending"
 _MARKS: Final = "audit.marks"
 _WRITES: Final = re.compile(
@@ -48,9 +49,17 @@ class UnloggedChange(Exception):  # noqa: N818 - a defect of ours, found before 
     """A statement would change a logged table past the log."""
 
 
-def listen(sessions: sessionmaker[Session], *, actor: FindActor) -> None:
-    """Have every session that `sessions` makes log what it changes, as done by `actor` unless its `info` says else."""
-    sessions.configure(info={ACTOR: actor})
+def listen(
+    sessions: sessionmaker[Session],
+    *,
+    actor: FindActor,
+    changed: Callable[[Session, set[str]], None] = lambda _session, _tables: None,
+) -> None:
+    """Have every session that `sessions` makes log what it changes, as done by `actor` unless its `info` says else.
+
+    Just before a commit `changed` is told in which tables that was.
+    """
+    sessions.configure(info={ACTOR: actor, _CHANGED: changed})
     event.listen(sessions, "do_orm_execute", _refuse_unlogged)
     event.listen(sessions, "before_commit", _write)
     event.listen(sessions, "after_transaction_create", _mark)
@@ -86,6 +95,7 @@ def _write(session: Session) -> None:
     session.flush()
     if not (entries := session.info.pop(_PENDING, None)):
         return
+    session.info[_CHANGED](session, {entry["entity"] for entry in entries})
     actor = session.info[ACTOR]()
     session.connection().execute(
         _INSERT,

@@ -119,5 +119,7 @@ def refill(body: RefillIn) -> dict:
 @blueprint.output(StockListOut)
 def stock() -> dict:
     """Count all cylinders by place, size and whether they are full."""
-    items = service.stock(current_session())
+    items = resources().cache.remember(
+        "cylinders.stock", of=Cylinder.__tablename__, compute=lambda: service.stock(current_session())
+    )
     return {"items": items, "total": sum(item["count"] for item in items)}
