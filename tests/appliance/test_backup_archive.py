@@ -97,6 +97,15 @@ def test_a_new_primary_archives_what_its_predecessor_did_not(primary):
     assert archive.waiting(primary) == 1
 
 
+def test_a_segment_that_was_left_before_its_end_is_archived_too(primary):
+    last = name("00000001", 6)
+    mark = lay(primary, last, "done")
+    mark.unlink()
+    assert archive.heal(primary, [last]) == [last]
+    assert mark.with_suffix(".ready").exists()
+    assert archive.heal(primary, [last]) == []
+
+
 def test_many_segments_are_named_in_one_sentence():
     assert archive.named(["A", "B"]) == "A, B"
     assert archive.named(list("ABCDEFGH")) == "A, B, C, D, E and 3 more"

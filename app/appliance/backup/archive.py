@@ -1,5 +1,6 @@
 """The WAL in the repository: how new it is, whether any is missing, and what a failover left behind."""
 
+import os
 import re
 import time
 from collections.abc import Iterable, Mapping
@@ -80,15 +81,23 @@ def named(segments: list[str]) -> str:
 def heal(instance: Instance, gaps: Iterable[str]) -> list[str]:
     """Have the primary archive what its predecessor did not live to archive; returns what it still has of that.
 
-    A standby marks what it received as done, since its primary archives. When that one dies first, nobody would.
+    A standby marks what it received as done, since its primary archives. When that one dies first, nobody would. The
+    last one of the old timeline has no mark when its end did not arrive, which after a switch holds nothing.
     """
     directory = instance.data / "pg_wal"
     healed = []
     for segment in gaps:
-        done = directory / "archive_status" / f"{segment}.done"
-        if (directory / segment).exists() and done.exists():
-            done.replace(done.with_suffix(".ready"))
-            healed.append(segment)
+        ready = directory / "archive_status" / f"{segment}.ready"
+        done = ready.with_suffix(".done")
+        if not (directory / segment).exists() or ready.exists():
+            continue
+        if done.exists():
+            done.replace(ready)
+        else:
+            status = (directory / segment).stat()
+            ready.touch(mode=0o600)
+            os.chown(ready, status.st_uid, status.st_gid)
+        healed.append(segment)
     return healed
 
 
