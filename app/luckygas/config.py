@@ -6,7 +6,7 @@ A unit gives the values by `EnvironmentFile=` and each secret by `LoadCredential
 
 import os
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final, Self
 from urllib.parse import parse_qs, urlsplit
@@ -45,6 +45,7 @@ class Settings:
     web_threads: int
     depot_address: str
     partners: Mapping[str, Account]
+    cors_origins: Sequence[str]
 
     @classmethod
     def from_environ(cls, environ: Mapping[str, str] = os.environ) -> Self:
@@ -70,6 +71,7 @@ class Settings:
             web_threads=read.optional("LUCKYGAS_WEB_THREADS", _between(1, 32), default="4"),
             depot_address=read.optional("LUCKYGAS_DEPOT_ADDRESS", str, default=""),
             partners=_partners(read),
+            cors_origins=read.optional("LUCKYGAS_CORS_ORIGINS", _origins, default=""),
         )
         read.finish()
         return settings
@@ -166,6 +168,15 @@ def _redis_url(text: str) -> str:
     if secret:
         raise ValueError("it holds a password: take it out, the credential redis_password has it")
     return text
+
+
+def _origins(text: str) -> tuple[str, ...]:
+    origins = tuple(text.split())
+    for origin in origins:
+        # Exactly what a browser sends: an origin in any other form would never match.
+        if re.fullmatch(r"https?://[a-z0-9.-]+(:[0-9]{1,5})?", origin) is None:
+            raise ValueError(f"{origin} is no origin: write https://HOST, in small letters and without a path")
+    return origins
 
 
 def _instance(text: str) -> str:

@@ -61,6 +61,7 @@ JOB_SECONDS: Final = Histogram(
 PARTNER_CALLS: Final = Counter(
     "luckygas_partner_calls", "Calls to outside companies, by how they ended.", ["partner", "outcome"]
 )
+ATTACKS: Final = Counter("luckygas_refused_attacks", "Requests that looked like an attack, by its kind.", ["kind"])
 REDIS_FAILURES: Final = Counter(
     "luckygas_redis_failures", "How often a question to Redis failed and the service went on without the answer."
 )

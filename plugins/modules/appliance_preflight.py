@@ -29,6 +29,7 @@ warnings: {type: list, returned: always, description: "What is unusual but no re
 
 LABEL = r"(?!-)[a-z0-9-]{1,63}(?<!-)"
 DOMAIN = re.compile(rf"{LABEL}(\.{LABEL})+")
+ORIGIN = re.compile(r"https?://[a-z0-9.-]+(:[0-9]{1,5})?")
 MAIL = re.compile(rf"[^@\s\"'<>]+@{LABEL}(\.{LABEL})+")
 SMTP = re.compile(rf"smtp://([^/\s]+@)?{LABEL}(\.{LABEL})*(:\d{{1,5}})?/[^@\s]+@{LABEL}(\.{LABEL})+")
 URL = re.compile(r"https?://[^\s/]+(/\S*)?")
@@ -101,6 +102,12 @@ def answers(given: dict[str, object], questions: list[str]) -> list[str]:
     ):
         value = str(given.get(name, ""))
         check(name, f"{wanted}, or nothing", good=value == "" or bool(form.fullmatch(value)))
+    origins = given.get("site_cors_origins", [])
+    check(
+        "site_cors_origins",
+        "a list of origins in small letters and without paths, like https://shop.example.tw",
+        good=isinstance(origins, list) and all(ORIGIN.fullmatch(str(origin)) for origin in origins),
+    )
     check("site_timezone", "a name from `timedatectl list-timezones`, like Asia/Taipei", good=is_zone)
     return problems
 

@@ -100,6 +100,8 @@ def test_all_problems_are_reported_at_once() -> None:
         ("LUCKYGAS_WEB_WORKERS", "0", "from 1 to 32"),
         ("LUCKYGAS_WEB_THREADS", "33", "from 1 to 32"),
         ("LUCKYGAS_WEB_THREADS", "٤", "from 1 to 32"),
+        ("LUCKYGAS_CORS_ORIGINS", "https://shop.example.tw *", "* is no origin"),
+        ("LUCKYGAS_CORS_ORIGINS", "https://shop.example.tw/", "without a path"),
     ],
 )
 def test_a_problem_names_the_variable_its_value_and_the_way_out(

@@ -17,6 +17,7 @@ GOOD = {
     "site_admin_email": "admin@luckygas.tw",
     "site_timezone": "Asia/Taipei",
     "site_profile": "production",
+    "site_cors_origins": ["https://shop.example.tw"],
 }
 GOOD |= {
     "site_alert_mail": "smtp://alerts@example.tw@smtp.example.tw:587/me@example.tw",
@@ -76,6 +77,9 @@ def test_every_lack_of_size_is_reported_with_what_was_found():
         ("site_alert_webhook", "example.tw/alerts"),
         ("site_alert_slack", "lucky gas"),
         ("site_alert_heartbeat", "ftp://example.tw"),
+        ("site_cors_origins", "https://shop.example.tw"),
+        ("site_cors_origins", ["https://shop.example.tw/"]),
+        ("site_cors_origins", ["*"]),
     ],
 )
 def test_a_bad_answer_is_named_with_its_value(answer, value):

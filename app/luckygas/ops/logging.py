@@ -77,7 +77,6 @@ def _begin() -> None:
 
 def _finish(response: Response) -> Response:
     response.headers[HEADER] = g.request_id
-    response.headers.setdefault("Cache-Control", "no-store")
     logger.info(
         "request",
         extra={

@@ -37,9 +37,10 @@ def keep(token: str, *, lifetime: timedelta) -> None:
 
 
 def drop() -> None:
-    """Have the answer to this request take the cookie away."""
+    """Have the answer to this request take the cookie away, and what the browser keeps of ours beside it."""
 
     @after_this_request
     def remove(response: Response) -> Response:
         response.delete_cookie(NAME, path="/", secure=True, httponly=True, samesite="Lax")
+        response.headers["Clear-Site-Data"] = '"cache", "cookies", "storage"'
         return response

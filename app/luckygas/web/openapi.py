@@ -29,6 +29,7 @@ from luckygas.web.addresses import API, DOCUMENTATION
 from luckygas.web.auth import READING, CsrfTokenMissing
 from luckygas.web.blueprint import View, access_of, gives_csv, price_of, problems_of, takes_csv
 from luckygas.web.etags import has_etag
+from luckygas.web.guard import SuspiciousInput
 from luckygas.web.idempotency import HEADER, REPLAYED, IdempotencyKeyReused, RequestInProgress, is_idempotent
 from luckygas.web.limits import RateLimited
 from luckygas.web.problems import MEDIA_TYPE, ProblemOut
@@ -158,7 +159,7 @@ def _complete_operation(operation: Document, rule: Rule) -> None:
 
 def _kinds(operation: Document, rule: Rule, view: View) -> set[type[Problem]]:
     """Return the problems that the operation may answer with: those of its parts, and those that its route declares."""
-    kinds = {*problems_of(view)}
+    kinds = {SuspiciousInput, *problems_of(view)}
     places = {parameter["in"] for parameter in operation["parameters"]}
     if "path" in places:
         kinds |= {NotFound}
