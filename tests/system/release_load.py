@@ -3,8 +3,9 @@
     python3 release_load.py LOG PERIOD          keys on standard input, one a client; ends when LOG.stop appears
 
 Each client is of another kind: HTTP/1.1 or 2, a connection that is kept or a new one for each request. In every
-PERIOD seconds it asks for the customers, or makes one under an Idempotency-Key that stands in its name, too. Nothing is
-sent again. A line for each request: began, ended (seconds since the epoch), kind, method, name or "-", status, error.
+PERIOD seconds it asks for the orders, or makes a customer under an Idempotency-Key that stands in its name, too.
+Nothing is sent again. A line for each request: began, ended (seconds since the epoch), kind, method, name or "-",
+status, error.
 """
 
 import io
@@ -17,7 +18,7 @@ from pathlib import Path
 
 import pycurl
 
-URL = "https://localhost/api/v1/customers"
+URL = "https://localhost/api/v1/{}"
 CUSTOMER = {"kind": "shop", "mobile": "0912345678", "address": "臺北市大安區信義路二段194號"}
 KINDS = {
     "1.1 kept": (pycurl.CURL_HTTP_VERSION_1_1, False),
@@ -33,8 +34,10 @@ def send(curl, key: str, name: str) -> tuple[int, str]:
     answer = io.BytesIO()
     curl.setopt(pycurl.WRITEDATA, answer)
     if name == "-":
+        curl.setopt(pycurl.URL, URL.format("orders"))
         curl.setopt(pycurl.HTTPGET, 1)
     else:
+        curl.setopt(pycurl.URL, URL.format("customers"))
         curl.setopt(pycurl.POST, 1)
         curl.setopt(pycurl.POSTFIELDS, json.dumps(CUSTOMER | {"name": name}))
         headers.append(f"Idempotency-Key: {name}")
@@ -53,7 +56,6 @@ def work(log, kind: str, key: str, period: float) -> None:
     path = Path(log.name)
     curl = pycurl.Curl()
     for option, value in (
-        (pycurl.URL, URL),
         (pycurl.SSL_VERIFYPEER, 0),
         (pycurl.HTTP_VERSION, version),
         (pycurl.FORBID_REUSE, is_new),
