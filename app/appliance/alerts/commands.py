@@ -45,10 +45,7 @@ def show(arguments: argparse.Namespace, settings: Settings) -> int:
     problem = doubt(settings, Record.load())
     lines += [f"! {problem}"] if problem else []
     answer(arguments, {"alerts": rows, "problem": problem}, "\n".join(lines) or "nothing fires")
-    loud = [row for row in rows if row["state"] != "suppressed"]
-    if any(row["severity"] == "critical" for row in loud):
-        return CRITICAL
-    return WARNING if loud or problem else OK
+    return max(manager.gravity(rows), WARNING if problem else OK)
 
 
 def doubt(settings: Settings, record: Record) -> str | None:

@@ -3,11 +3,12 @@
 import http.client
 import json
 import time
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
-from appliance.output import RefusedError
+from appliance.output import CRITICAL, OK, WARNING, RefusedError
 
 FILE = Path("/etc/luckygas/alerts.json")
 TIMEOUT_SECONDS = 5
@@ -72,6 +73,19 @@ def firing(settings: Settings) -> list[dict[str, str]]:
     return sorted(
         (row for row in rows if row["name"] not in OWN), key=lambda row: (row["severity"] != "critical", row["since"])
     )
+
+
+def loud(rows: Iterable[dict[str, str]]) -> list[dict[str, str]]:
+    """Return those that nobody silenced."""
+    return [row for row in rows if row["state"] != "suppressed"]
+
+
+def gravity(rows: Iterable[dict[str, str]]) -> int:
+    """Return how grave it is that these fire, as an exit code."""
+    heard = loud(rows)
+    if any(row["severity"] == "critical" for row in heard):
+        return CRITICAL
+    return WARNING if heard else OK
 
 
 def is_watched(settings: Settings) -> bool:

@@ -1,21 +1,18 @@
 """Judging the machine: units, the service, disks, the certificate, versions."""
 
-import http.client
-import json
 import os
 import shutil
-import socket
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
 from appliance.output import CRITICAL, OK, WARNING
+from appliance.release import installed, serving
 from appliance.status.check import Check, judged
 from appliance.system import run
 
 TARGET = "luckygas.target"
 CERTIFICATE = Path("/etc/nginx/tls/current/fullchain.pem")
-CURRENT = Path("/opt/luckygas/current")
 REBOOT = Path("/run/reboot-required")
 DATA = ("/", "/var/lib/postgresql", "/var/lib/pgbackrest", "/var/log")
 PACKAGES = ("postgresql-17", "pgbouncer", "redis-server", "nginx", "prometheus", "prometheus-alertmanager")
@@ -57,16 +54,14 @@ def runs(state: dict[str, str]) -> bool:
 
 def service() -> Iterator[Check]:
     """Ask every web instance for its health, on its own socket."""
-    release = CURRENT.resolve().name if CURRENT.exists() else None
+    release = installed.current()
     for path in sorted(Path("/run").glob("luckygas-web-*/app.sock")):
         name = path.parent.name.removeprefix("luckygas-web-")
-        try:
-            found = ask(path, "/api/v1/health")
-        except (OSError, ValueError) as problem:
-            yield Check(
-                f"service.{name}", CRITICAL, f"no answer ({problem})", "requests go to the other instance alone",
-                f"journalctl -u luckygas-web@{name}",
-            )  # fmt: skip
+        status, found = serving.ask(name, "/api/v1/health")
+        if not status:
+            why = "requests go to the other instance alone"
+            what = f"journalctl -u luckygas-web@{name}"
+            yield Check(f"service.{name}", CRITICAL, f"no answer ({found['problem']})", why, what)
             continue
         severity = {"ok": OK, "degraded": WARNING}.get(found["status"], CRITICAL)
         reasons = "; ".join(found["reasons"])
@@ -77,21 +72,6 @@ def service() -> Iterator[Check]:
                 f"service.{name}.release", WARNING, f"{found['release']} instead of {release}",
                 "the two instances may answer differently", f"systemctl restart luckygas-web@{name}",
             )  # fmt: skip
-
-
-def ask(path: Path, target: str) -> dict:
-    """Return the JSON that a socket answers with."""
-    connection = http.client.HTTPConnection("localhost", timeout=5)
-    connection.sock = socket.socket(socket.AF_UNIX)
-    try:
-        connection.sock.settimeout(5)
-        connection.sock.connect(str(path))
-        connection.request("GET", target)
-        return json.loads(connection.getresponse().read())
-    except http.client.HTTPException as problem:
-        raise OSError(repr(problem)) from None
-    finally:
-        connection.close()
 
 
 def disks() -> Iterator[Check]:
@@ -156,6 +136,5 @@ def restart() -> Iterator[Check]:
 def versions() -> dict[str, str]:
     """Return what is installed."""
     shown = run(["dpkg-query", "--show", "--showformat=${Package} ${Version}\\n", *PACKAGES], timeout=10).stdout
-    installed = dict(line.split(" ", 1) for line in shown.splitlines() if len(line.split(" ")) > 1)
-    release = CURRENT.resolve().name if CURRENT.exists() else "none"
-    return {"luckygas": release} | installed | {"kernel": os.uname().release}
+    found = dict(line.split(" ", 1) for line in shown.splitlines() if len(line.split(" ")) > 1)
+    return {"luckygas": installed.current() or "none"} | found | {"kernel": os.uname().release}

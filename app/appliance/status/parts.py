@@ -1,11 +1,12 @@
 """Judging what the parts say of themselves: their own reports, as data."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from appliance.alerts import manager
 from appliance.backup.listing import MAX_AGE_SECONDS, MAX_ARCHIVE_AGE_SECONDS, MAX_COPY_AGE_SECONDS
 from appliance.backup.watch import View
-from appliance.output import CRITICAL, OK, WARNING
+from appliance.output import CRITICAL
 from appliance.status.check import Check, judged
 
 MAX_LAG_BYTES = 64 << 20
@@ -56,13 +57,8 @@ def of_database(data: Mapping[str, Any]) -> Iterator[Check]:
         why="a write that was acknowledged may be on one instance alone",
         what="luckygas db status",
     )
-    yield judged(
-        "database.restart_pending",
-        good=not waiting,
-        found=f"{', '.join(waiting) or 'nobody'} waits for a restart",
-        why="replaced programs or new settings are not in force; the weekly window sees to it",
-        what="luckygas db rolling-restart --if-pending; luckygas db restart-pool --if-pending",
-    )
+    restart = "luckygas db rolling-restart --if-pending; luckygas db restart-pool --if-pending"
+    yield of_restarts("database.restart_pending", waiting, restart)
 
 
 def of_redis(data: Mapping[str, Any]) -> Iterator[Check]:
@@ -92,12 +88,17 @@ def of_redis(data: Mapping[str, Any]) -> Iterator[Check]:
         what="luckygas redis status",
     )
     waiting = [one["name"] for one in (*data["nodes"], *data["sentinels"]) if one["restart_pending"]]
-    yield judged(
-        "redis.restart_pending",
+    yield of_restarts("redis.restart_pending", waiting, "luckygas redis rolling-restart --if-pending")
+
+
+def of_restarts(identifier: str, waiting: Sequence[str], what: str) -> Check:
+    """Judge who waits for a restart."""
+    return judged(
+        identifier,
         good=not waiting,
         found=f"{', '.join(waiting) or 'nobody'} waits for a restart",
         why="replaced programs or new settings are not in force; the weekly window sees to it",
-        what="luckygas redis rolling-restart --if-pending",
+        what=what,
     )
 
 
@@ -151,11 +152,10 @@ def of_backups(view: View, now: float) -> Iterator[Check]:
 
 def of_alerts(rows: list[dict[str, str]], doubt: str | None, *, watched: bool) -> Iterator[Check]:
     """Judge what fires, and whether anybody would learn of it."""
-    loud = [row for row in rows if row["state"] != "suppressed"]
-    worst = CRITICAL if any(row["severity"] == "critical" for row in loud) else WARNING
+    loud = manager.loud(rows)
     yield Check(
         "alerts.firing",
-        worst if loud else OK,
+        manager.gravity(rows),
         ", ".join(row["name"] for row in loud) or "none",
         "; ".join(row["summary"] for row in loud),
         "luckygas alerts" if loud else "",
