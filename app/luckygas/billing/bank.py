@@ -48,7 +48,7 @@ def receive(session: Session, *, settlement: Settlement, today: date) -> bool:
         reference=f"bank-{row.bank_id}",
         lines=[
             ledger.Line(account=ledger.Account.BANK, amount_twd=row.amount_twd),
-            _belongs_to(customer_id, -row.amount_twd),
+            ledger.Line.debt(-row.amount_twd, customer_id=customer_id),
         ],
     )
     ledger.post(session, booking=booking)
@@ -71,7 +71,10 @@ def assign(session: Session, *, payment_id: int, wanted: AssignIn, by: str, toda
         day=today,
         by=by,
         note=f"payment {row.id} of the bank",
-        lines=[_belongs_to(row.customer_id, row.amount_twd), _belongs_to(wanted.customer_id, -row.amount_twd)],
+        lines=[
+            ledger.Line.debt(row.amount_twd, customer_id=row.customer_id),
+            ledger.Line.debt(-row.amount_twd, customer_id=wanted.customer_id),
+        ],
     )
     ledger.post(session, booking=booking)
     row.customer_id, row.assigned_by = wanted.customer_id, by
@@ -130,8 +133,3 @@ def find(session: Session, *, query: BankPaymentQuery, before_id: int, count: in
         case BankPaymentStatus.UNASSIGNED:
             statement = statement.where(BankPayment.customer_id.is_(None))
     return session.scalars(statement).all()
-
-
-def _belongs_to(customer_id: int | None, amount_twd: int) -> ledger.Line:
-    account = ledger.Account.UNASSIGNED if customer_id is None else ledger.Account.RECEIVABLE
-    return ledger.Line(account=account, amount_twd=amount_twd, customer_id=customer_id)

@@ -116,7 +116,7 @@ def pay(session: Session, *, payment: PaymentIn, by: str, today: date) -> Paid:
         note=payment.note,
         lines=[
             bank if payment.method == Method.TRANSFER else cash,
-            _less_owed(payment.customer_id, payment.amount_twd),
+            ledger.Line.debt(-payment.amount_twd, customer_id=payment.customer_id),
         ],
     )
     entry = ledger.post(session, booking=booking)
@@ -149,7 +149,7 @@ def settle_at_door(session: Session, *, money: AtDoor, by: str, today: date) -> 
             driver_id=money.driver_id,
             lines=[
                 ledger.Line.cash(money.cash_twd, driver_id=money.driver_id),
-                _less_owed(money.customer_id, money.cash_twd),
+                ledger.Line.debt(-money.cash_twd, customer_id=money.customer_id),
             ],
         )
         ledger.post(session, booking=booking)
@@ -184,10 +184,6 @@ def hand_in(session: Session, *, counted: HandInIn, by: str, today: date) -> Han
         expected_twd=expected,
         counted_twd=counted.counted_twd,
     )
-
-
-def _less_owed(customer_id: int, amount_twd: int) -> ledger.Line:
-    return ledger.Line(account=ledger.Account.RECEIVABLE, amount_twd=-amount_twd, customer_id=customer_id)
 
 
 def _check_amount(session: Session, *, customer_id: int, amount_twd: int, field: str = "amount_twd") -> None:

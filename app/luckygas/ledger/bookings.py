@@ -23,6 +23,12 @@ class Line:
         account = Account.TILL if driver_id is None else Account.DRIVER_CASH
         return cls(account=account, amount_twd=amount_twd, driver_id=driver_id)
 
+    @classmethod
+    def debt(cls, amount_twd: int, *, customer_id: int | None) -> Self:
+        """Return the line for what a customer owes or, without one, for what is not known yet whose it is."""
+        account = Account.UNASSIGNED if customer_id is None else Account.RECEIVABLE
+        return cls(account=account, amount_twd=amount_twd, customer_id=customer_id)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Booking:

@@ -67,7 +67,7 @@ def sell(session: Session, *, sale: Sale, day: date, by: str) -> Entry:
         driver_id=sale.driver_id,
         reference=f"sale-{sale.order_id}",
         lines=[
-            Line(account=Account.RECEIVABLE, amount_twd=sale.total_twd, customer_id=sale.customer_id),
+            Line.debt(sale.total_twd, customer_id=sale.customer_id),
             Line(account=Account.SALES, amount_twd=-sale.total_twd),
         ],
     )
