@@ -4,8 +4,10 @@ import http.client
 import ssl
 import subprocess
 import threading
+import time
 
-RENEW = ["certbot", "renew", "--quiet", "--force-renewal", "--no-random-sleep-on-renew", "--cert-name", "luckygas"]
+CERTBOT = "/usr/local/libexec/luckygas-certbot"
+RENEW = [CERTBOT, "renew", "--quiet", "--force-renewal", "--no-random-sleep-on-renew", "--cert-name", "luckygas"]
 stop, failures, answered = threading.Event(), [], 0
 
 
@@ -36,6 +38,9 @@ clients = threading.Thread(target=come_in)
 clients.start()
 try:
     subprocess.run(RENEW, check=True)  # noqa: S603
+    deadline = time.monotonic() + 10  # nginx hears of a reload, and takes a moment to turn to it
+    while served() == before and time.monotonic() < deadline:
+        time.sleep(0.1)
 finally:
     stop.set()
     clients.join()
