@@ -27,7 +27,7 @@ class Partners:
         self.void: list[str] = []
         self.accounts: dict[str, str] = {}
         self.hold = threading.Event()
-        self._numbers = itertools.count(10_000_001)
+        self.numbers = itertools.count(10_000_001)
         self.url = ""
 
     @property
@@ -81,7 +81,7 @@ class Partners:
 
         @app.post("/banking/virtual-accounts")
         def open_account() -> Any:
-            number = self.accounts.setdefault(request.json["reference"], f"9988{next(self._numbers):010}")
+            number = self.accounts.setdefault(request.json["reference"], f"9988{next(self.numbers):010}")
             return self.behave(lambda: {"account": number})
 
         @app.post("/banking/settlements/query")
@@ -91,7 +91,7 @@ class Partners:
 
         @app.post("/einvoice/invoices")
         def issue() -> Any:
-            new = {"number": f"AB{next(self._numbers)}", "random_code": "1234"}
+            new = {"number": f"AB{next(self.numbers)}", "random_code": "1234"}
             return self.behave(lambda: self.invoices.setdefault(request.json["RelateNumber"], new))
 
         @app.post("/einvoice/invoices/void")
