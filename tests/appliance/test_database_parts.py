@@ -1,5 +1,6 @@
 """The smaller decisions: who may start, what the pool is told, when commits wait, what an operator reads."""
 
+import itertools
 import json
 from dataclasses import replace
 from pathlib import Path
@@ -197,3 +198,20 @@ def test_a_primary_that_dies_between_two_waits_is_noticed(monkeypatch) -> None:
     with pytest.raises(Noticed):
         supervisor.watch(store, cluster)
     assert next(pids, None) is None
+
+
+def test_an_instance_that_was_just_released_is_given_its_time(monkeypatch) -> None:
+    """What it was before, fenced for half a minute, is not held against it; what it is since, is."""
+    clock, fenced = itertools.count(), []
+    monkeypatch.setattr(supervisor.time, "monotonic", lambda: next(clock))
+    monkeypatch.setattr(supervisor, "start_rejoins", lambda _: None)
+    watcher = supervisor.Supervisor(store=None, cluster=None)
+    monkeypatch.setattr(watcher, "fence", lambda _, name, why: fenced.append((name, why)))
+    for _ in range(30):
+        watcher.repair(STATE.fencing("pg2", "x"), NODES | {"pg2": Node()})
+    for _ in range(10):
+        watcher.repair(STATE, NODES | {"pg2": Node(processes=True)})
+    assert not fenced
+    for _ in range(20):
+        watcher.repair(STATE, NODES | {"pg2": Node(processes=True)})
+    assert fenced == [("pg2", "it did not answer for 10 s")] * 2  # once every 15 s

@@ -79,6 +79,17 @@ def test_stopped_while_it_starts(machine: Machine) -> None:
     assert "fast shutdown" in machine.run(f"grep 'received .* shutdown request' {log} | tail -1")
 
 
+def test_killed_while_it_starts(machine: Machine) -> None:
+    """Of a start whose processes are killed nothing is left that the next one would wait for."""
+    unit = f"postgresql@17-{machine.standbys()[0]}"
+    group = f"/sys/fs/cgroup/system.slice/system-postgresql.slice/{unit}.service/cgroup.procs"
+    for _ in range(3):
+        machine.run(f"systemctl stop {unit}; systemctl start --no-block {unit}")
+        machine.run("until grep -qs pg_ctlcluster /proc/*/comm; do :; done", timeout=10)
+        machine.run(f"while grep -qs . {group}; do kill -9 $(cat {group}); done 2>/dev/null", timeout=30)
+        machine.wait_until_whole()
+
+
 def test_promoted_behind_our_back(machine: Machine) -> None:
     """Somebody promotes a standby by hand: it is taken out before it matters, and made a copy again."""
     leader = machine.primary()

@@ -79,5 +79,9 @@ def start(instance: Instance, *, wait: bool = False) -> None:
     """Have systemd start the instance, past the guard."""
     if (instance.etc / "start.conf").read_text().strip() != "auto":
         write_file(instance.etc / "start.conf", "auto\n", mode=0o644, owner="postgres")
+    # A start whose processes were killed under it waits for ever for the server's process id, and the next one with it.
+    state = run(["systemctl", "show", "--property=SubState", "--value", instance.unit], timeout=5).stdout.strip()
+    if state == "start" and not of(instance):
+        run(["systemctl", "stop", instance.unit], timeout=10)
     run(["systemctl", "reset-failed", instance.unit], timeout=10)
     run(["systemctl", "start", *([] if wait else ["--no-block"]), instance.unit], timeout=None if wait else 10)

@@ -99,7 +99,7 @@ class Supervisor:
     silent_since: float | None = None
     memory: quorum.Memory = field(default_factory=lambda: quorum.Memory(time.monotonic()))
     epoch: int = 0
-    wrong_since: dict[str, float] = field(default_factory=dict)
+    wrong_since: dict[tuple[str, bool], float] = field(default_factory=dict)  # by name, and whether it is fenced
     repaired_at: dict[str, float] = field(default_factory=dict)
     metrics_at: float = 0.0
 
@@ -173,11 +173,14 @@ class Supervisor:
         """See to every instance that is not what it should be."""
         now = time.monotonic()
         for name, node in nodes.items():
-            ours = name != state.primary and name not in state.fenced
-            if name == state.primary or (ours and node.streams and node.upstream == state.primary):
-                self.wrong_since.pop(name, None)
+            is_fenced = name in state.fenced
+            # why: one that a rejoin has just released was not wrong before, however long it had been fenced.
+            self.wrong_since.pop((name, not is_fenced), None)
+            is_whole = not is_fenced and node.streams and node.upstream == state.primary
+            if name == state.primary or is_whole:
+                self.wrong_since.pop((name, is_fenced), None)
                 continue
-            since = now - self.wrong_since.setdefault(name, now)
+            since = now - self.wrong_since.setdefault((name, is_fenced), now)
             if now - self.repaired_at.get(name, -REPAIR_INTERVAL_SECONDS) < REPAIR_INTERVAL_SECONDS:
                 continue
             if self.repair_one(state, name, nodes, since):
