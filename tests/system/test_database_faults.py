@@ -86,7 +86,7 @@ def test_killed_while_it_starts(machine: Machine) -> None:
     for _ in range(3):
         machine.run(f"systemctl stop {unit}; systemctl start --no-block {unit}")
         machine.run("until grep -qs pg_ctlcluster /proc/*/comm; do :; done", timeout=10)
-        machine.run(f"while grep -qs . {group}; do kill -9 $(cat {group}); done 2>/dev/null", timeout=30)
+        machine.run(f"while grep -qs . {group}; do kill -9 $(cat {group}); done 2>/dev/null; true", timeout=30)
         machine.wait_until_whole()
 
 
