@@ -1,18 +1,33 @@
 """The `luckygas` command: the one door for the work of every day."""
 
 import argparse
+import os
+import sys
 
 from appliance.alerts import commands as alerts
 from appliance.backup import commands as backup
 from appliance.database import commands as database
 from appliance.redis import commands as redis
 from appliance.release import commands as release
+from appliance.release.places import TOOLS
 from appliance.status import commands as status
+
+# What the service itself answers, in the words of its own tools.
+FORWARDED = {
+    "key": "give out, list, replace and take back API keys, see their use",
+    "person": "make people who log in, and let them in again",
+    "block": "see whom the service keeps out and why, let them in again, or keep somebody out",
+    "job": "look at jobs that failed for good, and replay them",
+    "audit": "see that nobody rewrote the log of who did what",
+}
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Entry point of the command."""
     parser = argparse.ArgumentParser(prog="luckygas", description=__doc__)
+    words = sys.argv[1:] if arguments is None else arguments
+    if words and words[0] in FORWARDED:
+        os.execv(TOOLS, [TOOLS, *words])  # noqa: S606 - it becomes that program; words from whoever may be root
     verbs = parser.add_subparsers(required=True, metavar="PART")
     database.add(verbs)
     redis.add(verbs)
@@ -20,5 +35,7 @@ def main(arguments: list[str] | None = None) -> int:
     release.add(verbs)
     alerts.add(verbs)
     status.add(verbs)
-    parsed = parser.parse_args(arguments)
+    for verb, text in FORWARDED.items():
+        verbs.add_parser(verb, help=text)
+    parsed = parser.parse_args(words)
     return parsed.run(parsed)

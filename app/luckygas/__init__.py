@@ -21,7 +21,7 @@ from luckygas.orders import api as orders
 from luckygas.orders import api_csv as orders_csv
 from luckygas.predictions import api as predictions
 from luckygas.resources import Authenticate, Resources
-from luckygas.web import auth, docs, etags, guard, headers, limits, openapi, problems, reads
+from luckygas.web import auth, docs, etags, guard, headers, limits, openapi, problems, reads, suspects
 from luckygas.web.addresses import IdConverter, ShortIdConverter
 
 LARGEST_BODY_BYTES = 1024 * 1024
@@ -50,6 +50,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     metrics.register(app)
     headers.register(app)
     problems.register(app)
+    suspects.register(app)
     limits.register(app)
     guard.register(app)
     reads.register(app)

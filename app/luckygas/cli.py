@@ -20,6 +20,7 @@ from luckygas.errors import Problem
 from luckygas.jobs import service as jobs
 from luckygas.jobs.schemas import JobStatus
 from luckygas.ops.logging import configuration
+from luckygas.suspicion.cli import block
 from luckygas.version import __version__
 from luckygas.web.addresses import LARGEST_ID
 
@@ -128,4 +129,5 @@ def replay_job(job_id: int) -> None:
 main.add_command(accounts.person)
 main.add_command(accounts.key)
 main.add_command(audit.audit)
+main.add_command(block)
 main.add_command(demo_data)

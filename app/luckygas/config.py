@@ -19,6 +19,7 @@ from luckygas.clients import BREAKERS
 from luckygas.clients.http import Account
 from luckygas.environment import Reader
 from luckygas.redis_client import Place
+from luckygas.suspicion.subjects import Trusted
 
 _PEPPER_MINIMUM: Final = 32
 _LOG_LEVELS: Final = ("DEBUG", "INFO", "WARNING", "ERROR")
@@ -46,6 +47,7 @@ class Settings:
     depot_address: str
     partners: Mapping[str, Account]
     cors_origins: Sequence[str]
+    trusted_clients: Trusted
 
     @classmethod
     def from_environ(cls, environ: Mapping[str, str] = os.environ) -> Self:
@@ -72,6 +74,7 @@ class Settings:
             depot_address=read.optional("LUCKYGAS_DEPOT_ADDRESS", str, default=""),
             partners=_partners(read),
             cors_origins=read.optional("LUCKYGAS_CORS_ORIGINS", _origins, default=""),
+            trusted_clients=read.optional("LUCKYGAS_TRUSTED_CLIENTS", Trusted.parse, default=""),
         )
         read.finish()
         return settings

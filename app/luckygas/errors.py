@@ -29,6 +29,8 @@ class Problem(Exception):  # noqa: N818 - the RFC's own word
     detail: str
     errors: Sequence[FieldError] = ()
     headers: Mapping[str, str] = field(default_factory=dict)
+    innocent: bool = False
+    """Whether honest callers come to it, other than to its kind, so that nothing is held against them."""
 
     def __str__(self) -> str:
         """Return the sentence for people."""

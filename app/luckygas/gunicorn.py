@@ -11,6 +11,7 @@ from luckygas.environment import SettingsError
 from luckygas.ops.logging import configuration
 from luckygas.resources import Resources
 from luckygas.web.limits import Limits
+from luckygas.web.suspects import watch_of
 
 try:
     _settings = Settings.from_environ()
@@ -43,6 +44,7 @@ def post_fork(_server: Any, worker: Any) -> None:
     resources = Resources.of(worker.app.wsgi())
     resources.dispose(close=False)
     resources.volatile.open()
+    watch_of(worker.app.wsgi()).standings.keep_refreshing()
     _uses(worker).keep_writing(resources.sessions)
 
 

@@ -62,6 +62,10 @@ PARTNER_CALLS: Final = Counter(
     "luckygas_partner_calls", "Calls to outside companies, by how they ended.", ["partner", "outcome"]
 )
 ATTACKS: Final = Counter("luckygas_refused_attacks", "Requests that looked like an attack, by its kind.", ["kind"])
+OFFENCES: Final = Counter("luckygas_offences", "What was held against clients, by its reason.", ["reason"])
+DECISIONS: Final = Counter(
+    "luckygas_client_decisions", "Clients that were slowed, challenged, blocked, or let in again.", ["decision"]
+)
 REDIS_FAILURES: Final = Counter(
     "luckygas_redis_failures", "How often a question to Redis failed and the service went on without the answer."
 )

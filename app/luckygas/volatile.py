@@ -4,14 +4,16 @@ A question waits for `PATIENCE_SECONDS` at most. So that nothing else can take l
 question ever opens a connection: a thread does, and until it has one there is an answer without Redis.
 """
 
+import hashlib
 import logging
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from queue import Empty, LifoQueue
-from typing import Final
+from typing import Any, Final
 
 from redis import Redis, RedisError
+from redis.exceptions import NoScriptError
 
 from luckygas.instruments import REDIS_FAILURES
 
@@ -112,6 +114,22 @@ class Volatile:
                 _discard(self._idle.get_nowait())
             except Empty:
                 return
+
+
+class Script:
+    """A script that Redis runs, as one question."""
+
+    def __init__(self, text: str) -> None:
+        """Keep the script."""
+        self._text = text
+        self._sha = hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest()
+
+    def run(self, redis: Redis, keys: Sequence[str], arguments: Sequence[Any]) -> Any:
+        """Return what it returns."""
+        try:
+            return redis.evalsha(self._sha, len(keys), *keys, *arguments)
+        except NoScriptError:  # a server that was restarted, or that only now leads
+            return redis.eval(self._text, len(keys), *keys, *arguments)
 
 
 def _discard(connection: Redis) -> None:

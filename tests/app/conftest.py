@@ -13,6 +13,7 @@ from urllib.parse import quote, urlencode
 import psycopg
 import pytest
 from argon2 import PasswordHasher
+from click.testing import CliRunner, Result
 from flask import Flask
 from flask.testing import FlaskClient
 from hypothesis import HealthCheck
@@ -28,6 +29,7 @@ from factories import SECRETS, make_key
 from luckygas import create_app, volatile
 from luckygas.access import Role
 from luckygas.accounts import passwords
+from luckygas.cli import main
 from luckygas.config import MigrationSettings, Settings
 from luckygas.db.migrate import upgrade
 from luckygas.models import Base
@@ -230,6 +232,23 @@ def client_as(app: Flask, session: Session) -> Callable[[Role], FlaskClient]:
 def client(client_as: Callable[[Role], FlaskClient]) -> FlaskClient:
     """Return a client that may do everything."""
     return client_as(Role.ADMIN)
+
+
+@pytest.fixture
+def run(environ: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> Callable[..., Result]:
+    """Run the tool with the service's environment and these changes to it; None takes a variable away."""
+
+    def invoke(*arguments: str, **changes: str | None) -> Result:
+        for name in [name for name in os.environ if name.startswith("LUCKYGAS_")]:
+            monkeypatch.delenv(name)
+        for name, value in (environ | changes).items():
+            if value is None:
+                monkeypatch.delenv(name, raising=False)
+            else:
+                monkeypatch.setenv(name, value)
+        return CliRunner().invoke(main, arguments)
+
+    return invoke
 
 
 @pytest.fixture

@@ -22,23 +22,6 @@ KEY = re.compile(r"lg_live_([0-9a-z]{8})_[0-9A-Za-z]{43}\n")
 
 
 @pytest.fixture
-def run(environ: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> Callable[..., Result]:
-    """Run the tool with the service's environment and these changes to it; None takes a variable away."""
-
-    def invoke(*arguments: str, **changes: str | None) -> Result:
-        for name in [name for name in os.environ if name.startswith("LUCKYGAS_")]:
-            monkeypatch.delenv(name)
-        for name, value in (environ | changes).items():
-            if value is None:
-                monkeypatch.delenv(name, raising=False)
-            else:
-                monkeypatch.setenv(name, value)
-        return CliRunner().invoke(main, arguments)
-
-    return invoke
-
-
-@pytest.fixture
 def run_committing(run: Callable[..., Result], committing_app: Flask) -> Callable[..., Result]:
     """Run the tool; what it stores is gone after the test."""
     assert committing_app

@@ -75,6 +75,7 @@ COMMON = [
     "resources",
     "taiwan",
     "version",
+    "suspicion",
     "volatile",
     "db",
     "ops",

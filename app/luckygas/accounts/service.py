@@ -74,7 +74,9 @@ def authenticate(session: Session, *, pepper: str, presented: str, now: datetime
     if (state := row.state(now=now)) != "usable":
         ended = row.revoked_at or row.expires_at
         raise Unauthenticated(
-            f"the API key {row.id} is {state} since {ended:%Y-%m-%d}: ask for a new one", headers=_CHALLENGE
+            f"the API key {row.id} is {state} since {ended:%Y-%m-%d}: ask for a new one",
+            headers=_CHALLENGE,
+            innocent=True,
         )
     return row
 

@@ -66,7 +66,7 @@ def authenticate(session: Session, *, volatile: Volatile, token: str, now: datet
         return _principal(**json.loads(remembered))
     row = session.get(WebSession, session_id) if remembered is None else None
     if row is None or not is_alive(row, now=now):
-        raise Unauthenticated("the session has ended: log in again")
+        raise Unauthenticated("the session has ended: log in again", innocent=True)
     _note_seen(session, row=row, now=now)
     person = row.person
     facts = {"person_id": person.id, "role": person.role, "must_change_password": person.must_change_password}

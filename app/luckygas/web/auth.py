@@ -3,13 +3,15 @@
 Machines send a key as `Authorization: Bearer KEY` or `X-API-Key: KEY`; people have the cookie of their session.
 """
 
+from contextlib import suppress
 from typing import Final
 
 from flask import g, has_request_context, request
+from sqlalchemy.exc import SQLAlchemyError
 
 from luckygas.access import PUBLIC, SIGNED_IN, Access, Principal
 from luckygas.audit.actor import Actor
-from luckygas.db.session import current_session
+from luckygas.db.session import current_session, transaction
 from luckygas.errors import Forbidden, Problem, Unauthenticated
 from luckygas.resources import resources
 from luckygas.web import cookies
@@ -53,6 +55,14 @@ def _insufficient(access: Access) -> dict[str, str]:
     return {"WWW-Authenticate": f'{CHALLENGE}, error="insufficient_scope", scope="{access}"'}
 
 
+def recognise() -> None:
+    """Find out who is asking, before it matters whether they may; who shows nothing or something wrong stays nobody."""
+    if cookies.token() is None and "Authorization" not in request.headers and "X-API-Key" not in request.headers:
+        return
+    with suppress(Problem, SQLAlchemyError), transaction(resources().sessions):
+        become(_caller(fresh=False))
+
+
 def become(principal: Principal) -> None:
     """Take the rest of this request for one of `principal`."""
     g.principal = principal
@@ -93,5 +103,6 @@ def _presented_key() -> str:
             "the request has neither an API key nor a session: send a key as Authorization: Bearer KEY, or as "
             "X-API-Key: KEY, or log in",
             headers={"WWW-Authenticate": CHALLENGE},
+            innocent=True,
         )
     return key.strip()

@@ -92,10 +92,7 @@ def _admit(access: Access, price: Price, *, fresh: bool) -> None:
     try:
         authorise(access, fresh=fresh)
     except Problem:
-        if "principal" in g:
-            limits.charge(current_principal(), price)
-        else:
-            limits.charge_address(price)
+        limits.charge_caller(price)
         raise
     limits.charge(current_principal(), price)
 

@@ -14,6 +14,7 @@ from pydantic_core import from_json
 from luckygas.errors import FieldError, MalformedRequest, Problem
 from luckygas.instruments import ATTACKS
 from luckygas.web import spreadsheets
+from luckygas.web.auth import recognise
 from luckygas.web.injection import sign_in
 from luckygas.web.limits import Limits, Price
 
@@ -48,7 +49,8 @@ def _look() -> None:
                 "refused a request that looks like an attack",
                 extra={"kind": rule.kind, "sign": rule.name, "field": field, "client": request.remote_addr},
             )
-            Limits.of(current_app).charge_address(_COST)
+            recognise()
+            Limits.of(current_app).charge_caller(_COST)
             raise SuspiciousInput(
                 f"{field} looks like {rule.kind} injection ({rule.name}): if it is meant, write it in another way",
                 errors=[FieldError(field, f"it looks like {rule.kind} injection: {rule.name}")],

@@ -4,7 +4,6 @@ Every route costs something. Some have limits of their own beside that. Health c
 from this very machine without saying who they are.
 """
 
-import ipaddress
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -15,7 +14,10 @@ from flask import Flask, Response, current_app, g, request
 from luckygas.access import Principal, Role, Tier
 from luckygas.errors import Problem
 from luckygas.resources import Resources
+from luckygas.suspicion.subjects import network_of, subject_at
+from luckygas.suspicion.watch import Watch
 from luckygas.web.quota import Quota
+from luckygas.web.suspects import watch_of
 from luckygas.web.windows import Charge, State, Verdict, Window
 
 
@@ -38,7 +40,6 @@ SEARCH: Final = (Window("search-minute", 60, 60),)
 
 _LEASED_TIERS: Final = frozenset({Tier.PREMIUM, Tier.ENTERPRISE})
 _LEASES_A_MINUTE: Final = 200
-_IPV6_NETWORK_BITS: Final = 64  # what one customer of a provider has
 
 
 class RateLimited(Problem):
@@ -62,8 +63,9 @@ EXPORT: Final = Price(20, own=(Window("export-minute", 6, 60), Window("export-ho
 class Limits:
     """Holds what the limits of one process stand on."""
 
-    def __init__(self, resources: Resources) -> None:
-        """Prepare; nothing is asked before the first request."""
+    def __init__(self, resources: Resources, watch: Watch) -> None:
+        """Prepare; nothing is asked before the first request. `watch` knows who pays more, or is kept out."""
+        self._watch = watch
         settings = resources.settings
         self.quota = Quota(resources.volatile, processes=settings.web_instances * settings.web_workers)
 
@@ -73,32 +75,28 @@ class Limits:
         return app.extensions["luckygas.limits"]
 
     def charge(self, principal: Principal, price: Price) -> None:
-        """Take what this request costs from its caller, or raise `RateLimited`."""
+        """Take what this request costs from its caller, or raise `RateLimited` or what keeps them out."""
+        factor = self._watch.admit(principal.id)
         if price.cost:
-            charges, lease = _charges(principal.tier, principal.role, price.cost, tuple(price.own))
+            cost = _raised(price.cost, factor, TIERS[principal.tier][0])
+            charges, lease = _charges(principal.tier, principal.role, cost, tuple(price.own))
             _judge(self.quota.take(principal.id, charges, lease=lease))
 
     def charge_address(self, price: Price) -> None:
         """Take what this request costs from the address that it came from, or raise `RateLimited`."""
         if price.cost and (network := network_of(request.remote_addr)) is not None:
-            charges = [Charge(window, price.cost) for window in ANONYMOUS]
+            subject = subject_at(network)
+            cost = _raised(price.cost, self._watch.admit(subject), ANONYMOUS[0])
+            charges = [Charge(window, cost) for window in ANONYMOUS]
             charges += [Charge(window, 1) for window in price.own]
-            _judge(self.quota.take(f"address:{network}", charges))
+            _judge(self.quota.take(subject, charges))
 
-
-@lru_cache(maxsize=1024)
-def network_of(address: str | None) -> str | None:
-    """Return whose address it is: an IPv4 address, or an IPv6 network. None is this machine itself."""
-    if not address:
-        return None
-    parsed = ipaddress.ip_address(address)
-    mapped = getattr(parsed, "ipv4_mapped", None)
-    parsed = mapped or parsed
-    if parsed.is_loopback:
-        return None
-    if parsed.version == 4:  # noqa: PLR2004 - the protocol's own number
-        return str(parsed)
-    return str(ipaddress.ip_network((parsed, _IPV6_NETWORK_BITS), strict=False))
+    def charge_caller(self, price: Price) -> None:
+        """Take what this request costs from whoever is known to have sent it, or else from their address."""
+        if "principal" in g:
+            self.charge(g.principal, price)
+        else:
+            self.charge_address(price)
 
 
 @lru_cache(maxsize=1024)
@@ -110,6 +108,11 @@ def _charges(tier: Tier, role: Role, cost: int, own: tuple[Window, ...]) -> tupl
     lease = windows[0].limit // _LEASES_A_MINUTE if tier in _LEASED_TIERS and not own else 0
     costs = [cost] * len(TIERS[tier]) + [1] * len(own)
     return [Charge(window, each) for window, each in zip(windows, costs, strict=True)], lease
+
+
+def _raised(cost: int, factor: int, window: Window) -> int:
+    """Return what a request costs who pays `factor` times as much: never more than they could ever have left."""
+    return cost if factor == 1 else max(cost, min(cost * factor, window.limit))
 
 
 def _judge(verdict: Verdict) -> None:
@@ -130,7 +133,7 @@ def _spoken(seconds: int) -> str:
 
 def register(app: Flask) -> None:
     """Give `app` its limits; a request to no route costs its address something, too."""
-    app.extensions["luckygas.limits"] = Limits(Resources.of(app))
+    app.extensions["luckygas.limits"] = Limits(Resources.of(app), watch_of(app))
     app.before_request(_charge_if_lost)
     app.after_request(_tell)
 

@@ -23,6 +23,7 @@ from luckygas.errors import (
     Unavailable,
     UnsupportedMediaType,
 )
+from luckygas.suspicion.watch import Blocked, Challenged
 from luckygas.version import __version__
 from luckygas.web import cookies, examples
 from luckygas.web.addresses import API, DOCUMENTATION
@@ -159,7 +160,7 @@ def _complete_operation(operation: Document, rule: Rule) -> None:
 
 def _kinds(operation: Document, rule: Rule, view: View) -> set[type[Problem]]:
     """Return the problems that the operation may answer with: those of its parts, and those that its route declares."""
-    kinds = {SuspiciousInput, *problems_of(view)}
+    kinds = {SuspiciousInput, Blocked, Challenged, *problems_of(view)}
     places = {parameter["in"] for parameter in operation["parameters"]}
     if "path" in places:
         kinds |= {NotFound}

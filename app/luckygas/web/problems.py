@@ -55,6 +55,7 @@ def register(app: Flask) -> None:
 
 def respond(problem: Problem) -> Response:
     """Return the answer to `problem`."""
+    g.problem = problem
     document = ProblemOut(
         type=f"{DOCUMENTATION}#{problem.code}",
         title=problem.title,

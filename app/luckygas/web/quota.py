@@ -8,7 +8,6 @@ by itself. What of a lease is not used within two seconds is given back; a proce
 While Redis is away, each process allows its share of the limit, and what it allowed is counted when Redis is back.
 """
 
-import hashlib
 import threading
 import time
 from collections.abc import Sequence
@@ -16,10 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from redis import Redis
-from redis.exceptions import NoScriptError
-
-from luckygas.volatile import Volatile
+from luckygas.volatile import Script, Volatile
 from luckygas.web.windows import Charge, Verdict, verdict
 
 LEASE_SECONDS: Final = 2
@@ -29,8 +25,7 @@ _PLENTY: Final = 16
 """A lease is given while so many of them are left, or other processes could go without."""
 _MOST_SUBJECTS: Final = 10_000
 
-_SCRIPT: Final = Path(__file__).with_name("quota.lua").read_text(encoding="utf-8")
-_SHA: Final = hashlib.sha1(_SCRIPT.encode(), usedforsecurity=False).hexdigest()
+_SCRIPT: Final = Script(Path(__file__).with_name("quota.lua").read_text(encoding="utf-8"))
 
 
 @dataclass(slots=True)
@@ -101,7 +96,7 @@ class Quota:
             back, end = (old.left, old.ends[place]) if old is not None and old.left else (0, 0)
             arguments += (limit, seconds * 1000, cost, debts[place], back, end)
         keys = [_KEY.format(subject, charge.window.name) for charge in charges]
-        answer = self._volatile.ask(lambda redis: self._run(redis, keys, arguments), otherwise=None)
+        answer = self._volatile.ask(lambda redis: _SCRIPT.run(redis, keys, arguments), otherwise=None)
         if answer is None:
             return self._decide_alone(subject, charges, uncounted)
         allowed, leased, *rest = answer
@@ -111,12 +106,6 @@ class Quota:
             ends_here = [now + left for left in seconds]
             self._keep(subject, Lease(charges, leased, min(now + LEASE_SECONDS, *ends_here), counts, ends, ends_here))
         return verdict(charges, counts, seconds, allowed=bool(allowed), unused=leased)
-
-    def _run(self, redis: Redis, keys: Sequence[str], arguments: Sequence[Any]) -> list[int]:
-        try:
-            return redis.evalsha(_SHA, len(keys), *keys, *arguments)
-        except NoScriptError:  # a server that was restarted, or that only now leads
-            return redis.eval(_SCRIPT, len(keys), *keys, *arguments)
 
     def _keep(self, subject: str, new: Lease) -> None:
         with self._lock:

@@ -55,8 +55,8 @@ def test_what_needs_a_key_says_so(app: Flask, document: Document) -> None:
 @pytest.mark.parametrize(
     ("operation", "statuses"),
     [
-        ("GET /api/v1/health", {200, 400, 503}),
-        ("POST /api/v1/session", {200, 400, 401, 413, 415, 422, 429, 503}),
+        ("GET /api/v1/health", {200, 400, 403, 429, 503}),
+        ("POST /api/v1/session", {200, 400, 401, 403, 413, 415, 422, 429, 503}),
         ("POST /api/v1/orders", {201, 400, 401, 403, 409, 413, 415, 422, 429, 503}),
         ("GET /api/v1/orders", {200, 304, 400, 401, 403, 422, 429, 503}),
         ("GET /api/v1/orders/{order_id}", {200, 304, 400, 401, 403, 404, 429, 503}),
@@ -85,8 +85,8 @@ def test_failures_are_problems_and_name_their_kinds(document: Document) -> None:
     [
         ("POST /api/v1/orders", "409", {"idempotency_key_reused", "request_in_progress"}),
         ("PUT /api/v1/orders/{order_id}", "409", {"edited_meanwhile", "wrong_state"}),
-        ("PUT /api/v1/orders/{order_id}", "403", {"csrf_token_missing", "forbidden"}),
-        ("GET /api/v1/orders/{order_id}", "403", {"forbidden"}),
+        ("PUT /api/v1/orders/{order_id}", "403", {"blocked", "csrf_token_missing", "forbidden"}),
+        ("GET /api/v1/orders/{order_id}", "403", {"blocked", "forbidden"}),
         ("POST /api/v1/session", "401", {"login_refused", "totp_code_needed"}),
     ],
 )
