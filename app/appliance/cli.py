@@ -7,6 +7,7 @@ import sys
 from appliance.alerts import commands as alerts
 from appliance.backup import commands as backup
 from appliance.database import commands as database
+from appliance.edge import maintenance
 from appliance.redis import commands as redis
 from appliance.release import commands as release
 from appliance.release.places import TOOLS
@@ -33,6 +34,7 @@ def main(arguments: list[str] | None = None) -> int:
     redis.add(verbs)
     backup.add(verbs)
     release.add(verbs)
+    maintenance.add(verbs)
     alerts.add(verbs)
     status.add(verbs)
     for verb, text in FORWARDED.items():

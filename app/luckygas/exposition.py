@@ -19,11 +19,11 @@ from prometheus_client.registry import Collector
 from luckygas.config import Settings
 from luckygas.jobs import service as jobs
 from luckygas.ops.checks import check_database, check_redis
-from luckygas.ops.health import RELEASE, reason_of
+from luckygas.ops.health import reason_of
 from luckygas.ops.probe import Probe
 from luckygas.orders import service as orders
 from luckygas.resources import Resources
-from luckygas.version import __version__
+from luckygas.version import RELEASE, __version__
 
 DEADLINE_SECONDS: Final = 3.0
 

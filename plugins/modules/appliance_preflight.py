@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import ipaddress
 import os
 import re
 import shutil
@@ -21,6 +22,8 @@ options:
   questions: {type: list, elements: str, required: true, description: "The answers that there have to be."}
   minimum: {type: dict, required: true, description: "C(cpus), C(memory_gb), C(disk_gb), C(free_gb)."}
   ports: {type: dict, required: true, description: "TCP port to the name of the process that may own it."}
+  version: {type: str, required: true, description: "What is to be installed."}
+  stops: {type: list, elements: str, required: true, description: "Versions that may not be left out, oldest first."}
 """
 
 RETURN = """
@@ -33,9 +36,12 @@ ORIGIN = re.compile(r"https?://[a-z0-9.-]+(:[0-9]{1,5})?")
 MAIL = re.compile(rf"[^@\s\"'<>]+@{LABEL}(\.{LABEL})+")
 SMTP = re.compile(rf"smtp://([^/\s]+@)?{LABEL}(\.{LABEL})*(:\d{{1,5}})?/[^@\s]+@{LABEL}(\.{LABEL})+")
 URL = re.compile(r"https?://[^\s/]+(/\S*)?")
+INSTALLED = Path("/var/lib/luckygas/version")
 PROFILES = ("production", "sandbox")
 # A machine sold as 8 GB shows 7.7 to its operating system, and a 100 GB disk a file system of 97.
 TOLERANCE = 0.93
+# The largest that CDNs publish, and private ones, are no wider.
+WIDEST_NETWORK = {4: 8, 6: 16}
 LONGEST_DOMAIN = 253  # RFC 1035, less the root
 
 
@@ -108,8 +114,37 @@ def answers(given: dict[str, object], questions: list[str]) -> list[str]:
         "a list of origins in small letters and without paths, like https://shop.example.tw",
         good=isinstance(origins, list) and all(ORIGIN.fullmatch(str(origin)) for origin in origins),
     )
+    networks = given.get("site_proxies", [])
+    check(
+        "site_proxies",
+        "a list of networks of a proxy's own, like 203.0.113.0/24 or 2001:db8::/32",
+        good=isinstance(networks, list) and all(is_narrow_network(str(network)) for network in networks),
+    )
     check("site_timezone", "a name from `timedatectl list-timezones`, like Asia/Taipei", good=is_zone)
     return problems
+
+
+def is_narrow_network(text: str) -> bool:
+    """Tell whether this is a network, and none of those so wide that a stranger may be in it."""
+    try:
+        network = ipaddress.ip_network(text)
+    except ValueError:
+        return False
+    return network.prefixlen >= WIDEST_NETWORK[network.version]
+
+
+def way(installed: str, version: str, stops: list[str]) -> list[str]:
+    """Tell whether this version may be installed over the one that is there."""
+
+    def order(text: str) -> list[int]:
+        return [int(number) for number in text.split(".")]
+
+    found = f"version: this checkout is {version}, the machine has {installed}"
+    if order(installed) > order(version):
+        return [f"{found} already. Check out {installed}; an older service alone comes back by luckygas rollback."]
+    left_out = [stop for stop in stops if order(installed) < order(stop) < order(version)][:1]
+    way_out = "Install {0} first (git checkout v{0}, then site.yml), then this one."
+    return [f"{found}, and {stop} may not be left out. {way_out.format(stop)}" for stop in left_out]
 
 
 def listeners(table: str) -> dict[int, str]:
@@ -185,6 +220,8 @@ def main() -> None:
             "questions": {"type": "list", "elements": "str", "required": True},
             "minimum": {"type": "dict", "required": True},
             "ports": {"type": "dict", "required": True},
+            "version": {"type": "str", "required": True},
+            "stops": {"type": "list", "elements": "str", "required": True},
         },
         supports_check_mode=True,
     )
@@ -198,6 +235,8 @@ def main() -> None:
         code, table, err = module.run_command(["ss", "-Hltnp"])
         problems += taken_ports(listeners(table), given["ports"]) if code == 0 else [f"ss -Hltnp: {err.strip()}"]
         problems += unreachable_mirrors(mirror_hosts(module))
+    if INSTALLED.exists():
+        problems += way(INSTALLED.read_text().strip(), given["version"], given["stops"])
     problems += answers(given["answers"], given["questions"])
     if problems:
         module.fail_json(

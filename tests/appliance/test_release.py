@@ -1,5 +1,6 @@
 """Releases: what is refused before anything is touched, and the way back when a process is not well."""
 
+import gzip
 import zipfile
 from pathlib import Path
 
@@ -197,8 +198,6 @@ def test_what_is_no_wheel_of_the_service_is_refused(tmp_path):
     for name in ("other.whl", "foreign.whl", "missing.whl"):
         with pytest.raises(RefusedError, match=r"no wheel of the service"):
             installed.name_of(tmp_path / name)
-    with pytest.raises(RefusedError, match="no source"), installed.wheel_of(tmp_path):
-        pass
 
 
 def test_the_words_for_a_failure_are_the_last_of_a_traceback():
@@ -213,3 +212,21 @@ def test_the_words_for_a_failure_are_the_last_of_a_traceback():
 def test_a_release_without_an_argument_needs_one_that_is_there(root):
     with pytest.raises(RefusedError, match="give a wheel"):
         commands.refuse_nothing()
+
+
+def test_what_pages_load_is_found_by_the_release_and_compressed(root):
+    have(root, "1-old")
+    place = root / "releases/1-old"
+    files = place / "venv/lib/python3.13/site-packages/luckygas/web/static"
+    files.mkdir(parents=True)
+    (files / "docs.css").write_text("body {}" * 100)
+    for _ in range(2):
+        installed.publish(place)
+        assert sorted(one.name for one in (place / "static").iterdir()) == ["docs.css", "docs.css.gz"]
+    assert gzip.decompress((place / "static/docs.css.gz").read_bytes()) == (files / "docs.css").read_bytes()
+
+
+def test_a_release_whose_pages_load_nothing_is_one_too(root):
+    have(root, "1-old")
+    installed.publish(root / "releases/1-old")
+    assert not (root / "releases/1-old/static").exists()

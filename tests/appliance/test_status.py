@@ -59,6 +59,7 @@ def test_a_healthy_appliance_is_ok():
         *machine.of_units([{"Id": "nginx.service", "ActiveState": "active", "Type": "forking"}]),
         machine.of_disk("/", 0.5, 10**11),
         machine.of_certificate("lucky-gas", 60),
+        parts.of_maintenance(None, NOW),
     ]
     assert states(checks) == {}
     assert len({check.id for check in checks}) == len(checks)
@@ -130,6 +131,11 @@ def test_without_any_backup_it_is_critical():
 def test_what_fires_is_seen_unless_it_was_silenced(severity, state, expected):
     row = {"name": "X", "severity": severity, "state": state, "summary": "X it is."}
     assert states(parts.of_alerts([row], None, watched=True)) == expected
+
+
+def test_maintenance_that_goes_on_is_a_warning():
+    check = parts.of_maintenance(NOW - 7200, NOW)
+    assert (check.severity, check.found, check.type) == (WARNING, "turned on 2 h ago", "luckygas maintenance off")
 
 
 def test_that_nobody_would_learn_of_an_alert_is_a_warning_of_its_own():

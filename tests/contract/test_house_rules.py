@@ -54,3 +54,13 @@ def test_the_operator_answers_few_questions_and_each_is_explained():
 def test_preflight_asks_for_exactly_the_shipped_answers():
     questions = yaml.safe_load((ROOT / "roles/base/vars/main.yml").read_text())["__base_questions"]
     assert questions == list(yaml.safe_load((INVENTORY / "site.yml").read_text()))
+
+
+def test_the_versions_that_may_not_be_left_out_are_older_than_this_one_and_in_order():
+    def order(text):
+        return [int(number) for number in text.split(".")]
+
+    (version,) = re.findall(r'__version__ = "(.+)"', (ROOT / "app/luckygas/version.py").read_text())
+    stops = [order(stop) for stop in yaml.safe_load((INVENTORY / "wiring.yml").read_text())["base_stops"]]
+    assert stops == sorted(stops)
+    assert all(stop <= order(version) for stop in stops)

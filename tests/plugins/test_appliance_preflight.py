@@ -18,6 +18,7 @@ GOOD = {
     "site_timezone": "Asia/Taipei",
     "site_profile": "production",
     "site_cors_origins": ["https://shop.example.tw"],
+    "site_proxies": ["203.0.113.0/24", "2001:db8::/32", "127.0.0.1"],
 }
 GOOD |= {
     "site_alert_mail": "smtp://alerts@example.tw@smtp.example.tw:587/me@example.tw",
@@ -80,6 +81,11 @@ def test_every_lack_of_size_is_reported_with_what_was_found():
         ("site_cors_origins", "https://shop.example.tw"),
         ("site_cors_origins", ["https://shop.example.tw/"]),
         ("site_cors_origins", ["*"]),
+        ("site_proxies", "203.0.113.0/24"),
+        ("site_proxies", ["203.0.113.7/24"]),
+        ("site_proxies", ["0.0.0.0/0"]),
+        ("site_proxies", ["::/0"]),
+        ("site_proxies", ["203.0.113.0/24; return 200"]),
     ],
 )
 def test_a_bad_answer_is_named_with_its_value(answer, value):
@@ -98,6 +104,42 @@ def test_a_misspelt_answer_leads_to_the_right_one():
 
 def test_the_sandbox_may_be_called_localhost():
     assert preflight.answers(GOOD | {"site_profile": "sandbox", "site_domain": "localhost"}, QUESTIONS) == []
+
+
+@pytest.mark.parametrize(
+    ("installed", "version"),
+    [
+        ("0.1.0", "0.1.0"),
+        ("0.1.0", "0.2.0"),
+        ("0.1.9", "0.2.0"),
+        ("0.2.0", "0.10.0"),
+        ("0.10.0", "1.0.0"),
+        ("0.2.0", "0.2.1"),
+    ],
+)
+def test_a_version_that_leaves_out_no_stop_may_be_installed(installed, version):
+    assert preflight.way(installed, version, ["0.2.0", "0.10.0"]) == []
+
+
+@pytest.mark.parametrize(
+    ("installed", "version", "first"),
+    [
+        ("0.1.0", "0.2.1", "0.2.0"),
+        ("0.1.0", "1.0.0", "0.2.0"),
+        ("0.2.0", "0.11.0", "0.10.0"),
+        ("0.9.3", "1.0.0", "0.10.0"),
+    ],
+)
+def test_one_that_does_is_told_which_to_install_first(installed, version, first):
+    (problem,) = preflight.way(installed, version, ["0.2.0", "0.10.0"])
+    assert f"Install {first} first" in problem
+    assert installed in problem
+    assert version in problem
+
+
+def test_an_older_version_than_what_is_there_is_refused():
+    (problem,) = preflight.way("0.10.0", "0.9.0", [])
+    assert "has 0.10.0 already" in problem
 
 
 def test_a_taken_port_names_who_has_it():

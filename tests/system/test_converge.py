@@ -47,6 +47,19 @@ def test_a_run_that_was_killed_again_and_again_converges(bare_machine):
     assert bare_machine.playbook("site.yml").changed == 0
 
 
+def test_a_version_that_leaves_out_another_is_refused_before_anything_changes(appliance):
+    file = "/var/lib/luckygas/version"
+    installed = appliance.run(f"cat {file}").stdout
+    appliance.run(f"echo 0.0.1 >{file}")
+    try:
+        play = appliance.playbook("site.yml", "-e", '{"base_stops": ["0.0.2"]}')
+    finally:
+        appliance.run(f"echo {installed.strip()} >{file}")
+    assert play.status != 0
+    assert "Install 0.0.2 first" in play.output
+    assert play.changed == 0
+
+
 def test_what_is_in_the_way_is_said_before_anything_changes(appliance):
     appliance.run("systemctl stop nginx.service")
     appliance.run("systemd-run --unit=squatter python3 -m http.server 80")

@@ -5,12 +5,11 @@ import os
 import signal
 import sys
 from collections.abc import Callable
-from pathlib import Path
 
 from appliance.backup.taking import RoomError
 from appliance.database.state import NoStateError
 from appliance.output import CRITICAL, OK, WARNING, RefusedError, answer
-from appliance.release import installed, listing, rolling
+from appliance.release import installed, listing, rolling, source
 from appliance.release.places import LOCK, Settings
 from appliance.release.state import State
 from appliance.system import BusyError, locked, log, open_log
@@ -30,7 +29,9 @@ def add(verbs: argparse._SubParsersAction) -> None:
 
     text = "bring a release of the service into force while it serves; without one: the current one with its settings"
     parser = verb("release", release, text)
-    parser.add_argument("wheel", nargs="?", type=Path, metavar="WHEEL|DIR", help="a wheel, or the source of one")
+    what = "a wheel, the directory of its source, or a tag, branch or commit of the repository"
+    parser.add_argument("wheel", nargs="?", metavar="WHEEL|DIR|GIT-REF", help=what)
+    parser.add_argument("--repository", default=".", help="path or URL of a git repository, instead of the one here")
     parser.add_argument("--without-backup", action="store_true", help="even when there is no backup of the last day")
     parser.add_argument("--playbook", action="store_true", help="(for Ansible: only what it did not bring before)")
     parser.add_argument("--again", action="store_true", help="(for Ansible: even if it brought that before)")
@@ -61,7 +62,7 @@ def release(arguments: argparse.Namespace) -> int:
     with locked(LOCK, 1.0, BUSY):
         if arguments.wheel is None:
             return change(arguments, installed.current() or refuse_nothing())
-        with installed.wheel_of(arguments.wheel) as wheel:
+        with source.wheel_of(arguments.wheel, arguments.repository) as wheel:
             wanted = installed.name_of(wheel)
             current = installed.current()
             if arguments.playbook and not arguments.again and current and State.load().playbook == wanted:

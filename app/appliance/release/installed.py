@@ -1,13 +1,12 @@
 """The releases on this machine: building one from its wheel, and the links that say which of them serves."""
 
+import gzip
 import hashlib
 import os
 import re
 import shutil
-import tempfile
 import zipfile
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
 from pathlib import Path
 
 from appliance.backup.taking import require
@@ -22,6 +21,11 @@ KEPT_RELEASES = 5
 REACH = ("http_proxy", "https_proxy", "no_proxy", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "PIP_INDEX_URL", "PIP_CERT")
 # What a virtual environment takes while none is there to be measured.
 EXPECTED_BYTES = 300 << 20
+
+
+def reach() -> dict[str, str]:
+    """Return what a program needs to know to reach what lies outside."""
+    return {name: os.environ[name] for name in REACH if name in os.environ}
 
 
 def names() -> list[str]:
@@ -89,25 +93,6 @@ def name_of(wheel: Path) -> str:
     return f"{version_of(wheel)}-{hashlib.sha256(wheel.read_bytes()).hexdigest()[:8]}"
 
 
-@contextmanager
-def wheel_of(given: Path) -> Iterator[Path]:
-    """Yield the wheel that was given, or the one that the source in the directory that was given makes."""
-    if not given.is_dir():
-        yield given
-        return
-    source = next((place for place in (given, given / "app") if (place / "luckygas/version.py").is_file()), None)
-    if source is None:
-        raise RefusedError(f"{given} holds no source of the service: luckygas/version.py is neither in it nor in app/")
-    with tempfile.TemporaryDirectory(prefix="luckygas-wheel-") as place:
-        command = ["python3", "-m", "hatchling", "build", "--target", "wheel", "--directory", place]
-        # hatchling builds where it stands.
-        result = run(["/usr/bin/env", f"--chdir={source.resolve()}", *command], timeout=BUILD_SECONDS)
-        if result.returncode:
-            why = " ".join(result.stderr.split()[-40:])
-            raise RefusedError(f"the wheel cannot be built: {why}; it takes Debian's package python3-hatchling")
-        yield next(Path(place).glob("luckygas-*.whl"))
-
-
 def install(wheel: Path, release: str) -> None:
     """Build a release from its wheel, which carries the lock of its dependencies, each with a digest.
 
@@ -121,7 +106,6 @@ def install(wheel: Path, release: str) -> None:
     lock = place / "requirements.lock"
     with zipfile.ZipFile(file) as archive:
         lock.write_bytes(archive.read("luckygas/requirements.lock"))
-    reach = {name: os.environ[name] for name in REACH if name in os.environ}
     pip = [place / "venv/bin/pip", "--quiet", "--disable-pip-version-check", "install"]
     for command in (
         ["python3", "-m", "venv", "--clear", place / "venv"],
@@ -129,10 +113,21 @@ def install(wheel: Path, release: str) -> None:
         [*pip, "--no-deps", file],
         [place / "venv/bin/luckygas-app", "--help"],
     ):
-        result = run(command, timeout=BUILD_SECONDS, environment=reach)
+        result = run(command, timeout=BUILD_SECONDS, environment=reach())
         if result.returncode:
             raise RefusedError(f"{release} cannot be built: {last_words(result.stderr)}; nothing that runs was touched")
+    publish(place)
     (place / MARK).touch()
+
+
+def publish(place: Path) -> None:
+    """Put what pages load where nginx finds it by the release's name, and compress it once for all."""
+    link = place / "static"
+    link.unlink(missing_ok=True)
+    for found in (place / "venv/lib").glob("python3*/site-packages/luckygas/web/static"):
+        link.symlink_to(found.relative_to(place))
+        for file in (one for one in found.iterdir() if one.suffix != ".gz"):
+            file.with_name(f"{file.name}.gz").write_bytes(gzip.compress(file.read_bytes(), mtime=0))
 
 
 def size_of(release: str) -> int:

@@ -14,6 +14,7 @@ from appliance.database import status as database_status
 from appliance.database.cluster import Cluster
 from appliance.database.settings import Settings
 from appliance.database.state import Store
+from appliance.edge import maintenance
 from appliance.output import CRITICAL, OK, WARNING, answer
 from appliance.redis import restarts as redis_restarts
 from appliance.redis import status as redis_status
@@ -90,9 +91,15 @@ def alerting() -> Iterator[Check]:
     )
 
 
+def edge() -> Iterator[Check]:
+    """Look whether requests are let through."""
+    yield parts.of_maintenance(maintenance.since(), time.time())
+
+
 PARTS: dict[str, Callable[[], Iterator[Check]]] = {
     "services": machine.units,
     "service": machine.service,
+    "edge": edge,
     "database": database,
     "redis": redis,
     "backups": backups,

@@ -177,6 +177,17 @@ def of_alerts(rows: list[dict[str, str]], doubt: str | None, *, watched: bool) -
     )
 
 
+def of_maintenance(since: float | None, now: float) -> Check:
+    """Judge whether requests are turned away on purpose."""
+    return judged(
+        "edge.maintenance",
+        good=since is None,
+        found="no" if since is None else f"turned on {ago(now - since)}",
+        why="every request gets a 503",
+        what="luckygas maintenance off",
+    )
+
+
 def ago(seconds: float) -> str:
     """Return an age in words."""
     for size, name in ((86400, "d"), (3600, "h"), (60, "min")):

@@ -1,11 +1,9 @@
 """Is this instance alive, and can it work? Answered in bounded time, whatever else hangs."""
 
-import sys
 import time
 from concurrent.futures import Future
 from functools import partial
 from http import HTTPStatus
-from pathlib import Path
 from typing import Annotated, Final, Literal
 
 from flask import Flask, current_app
@@ -15,7 +13,7 @@ from luckygas.access import PUBLIC
 from luckygas.ops.checks import check_database, check_partners, check_redis
 from luckygas.ops.probe import Probe
 from luckygas.resources import Resources, resources
-from luckygas.version import __version__
+from luckygas.version import RELEASE, __version__
 from luckygas.web.addresses import API
 from luckygas.web.blueprint import Blueprint
 from luckygas.web.fields import Output
@@ -116,12 +114,3 @@ def reason_of(answer: Future[str | None], deadline: float) -> str | None:
 
 def _identity() -> dict[str, str]:
     return {"version": __version__, "release": RELEASE, "instance": resources().settings.instance}
-
-
-def release_of(prefix: str) -> str:
-    """Return the name of the release whose Python lives at `prefix`, `.../releases/NAME/venv`, else the version."""
-    home = Path(prefix).resolve().parent
-    return home.name if home.parent.name == "releases" else __version__
-
-
-RELEASE: Final = release_of(sys.prefix)

@@ -7,6 +7,7 @@ from werkzeug.routing import BaseConverter, ValidationError
 API: Final = "/api/v1"
 DOCUMENTATION: Final = f"{API}/docs"
 SPECIFICATION: Final = f"{API}/openapi.json"
+STATIC: Final = "/static"
 
 LARGEST_ID: Final = 2**63 - 1
 

@@ -3,10 +3,9 @@
 `Strict-Transport-Security` is missing here, since nginx ends TLS; nginx also gives the others to answers of its own.
 """
 
-import secrets
 from typing import Final
 
-from flask import Flask, Response, g, request
+from flask import Flask, Response, request
 
 from luckygas.resources import Resources
 
@@ -27,8 +26,8 @@ COMMON: Final = {
 }
 DATA_POLICY: Final = "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 PAGE_POLICY: Final = (
-    "default-src 'none'; script-src 'nonce-{0}'; style-src 'nonce-{0}'; img-src 'self'; font-src 'self'; "
-    "connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'; object-src 'none'"
+    "default-src 'none'; style-src 'self'; img-src 'self'; font-src 'self'; connect-src 'self'; form-action 'self'; "
+    "base-uri 'none'; frame-ancestors 'none'"
 )
 
 _ALLOWED_HEADERS: Final = "Authorization, Content-Type, Idempotency-Key, X-API-Key, X-Request-ID"
@@ -37,7 +36,7 @@ _PREFLIGHT_SECONDS: Final = "600"
 
 
 def register(app: Flask) -> None:
-    """Add the headers to every answer of `app`, and `csp_nonce()` to its templates."""
+    """Add the headers to every answer of `app`."""
     origins = frozenset(Resources.of(app).settings.cors_origins)
 
     def add(response: Response) -> Response:
@@ -49,18 +48,10 @@ def register(app: Flask) -> None:
         return response
 
     app.after_request(add)
-    app.add_template_global(csp_nonce)
-
-
-def csp_nonce() -> str:
-    """Return what a script or style in this page has to carry to be obeyed."""
-    if "csp_nonce" not in g:
-        g.csp_nonce = secrets.token_urlsafe(16)
-    return g.csp_nonce
 
 
 def _policy(response: Response) -> str:
-    return PAGE_POLICY.format(csp_nonce()) if response.mimetype == "text/html" else DATA_POLICY
+    return PAGE_POLICY if response.mimetype == "text/html" else DATA_POLICY
 
 
 def _share(response: Response, origins: frozenset[str]) -> None:

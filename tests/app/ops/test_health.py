@@ -1,7 +1,6 @@
 import threading
 import time
 from collections.abc import Callable
-from pathlib import Path
 
 import pytest
 from flask import Flask
@@ -10,7 +9,7 @@ from werkzeug.test import TestResponse
 from conformity import ConformingClient
 from luckygas.db import engine as database
 from luckygas.db.migrate import known_revisions
-from luckygas.ops.health import DEADLINE_SECONDS, release_of
+from luckygas.ops.health import DEADLINE_SECONDS
 from luckygas.ops.probe import Probe
 
 AT = known_revisions()[0]
@@ -168,14 +167,6 @@ def test_being_alive_needs_neither_database_nor_redis(app_with: Callable[..., Fl
     response = app.test_client().get("/healthz")
     assert time.monotonic() - began < 0.2
     assert response.json == {"version": "0.1.0", "release": "0.1.0", "instance": "b", "status": "ok"}
-
-
-def test_a_release_is_called_as_its_directory(tmp_path: Path) -> None:
-    venv = tmp_path / "releases" / "0.1.0-deadbeef" / "venv"
-    venv.mkdir(parents=True)
-    (tmp_path / "current").symlink_to(venv.parent)
-    assert release_of(str(venv)) == release_of(str(tmp_path / "current" / "venv")) == "0.1.0-deadbeef"
-    assert release_of(str(tmp_path / "venv")) == "0.1.0"
 
 
 # --- the probe ---

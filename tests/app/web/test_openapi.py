@@ -39,7 +39,7 @@ def test_the_document_is_valid_openapi_3_1(document: Document) -> None:
 
 def test_every_route_is_described(app: Flask, document: Document) -> None:
     rules = {re.sub(r"<\w+:(\w+)>", r"{\1}", rule.rule) for rule in app.url_map.iter_rules()}
-    assert set(document["paths"]) == rules - {"/api/v1/openapi.json", "/api/v1/docs"}
+    assert set(document["paths"]) == rules - {"/api/v1/openapi.json", "/api/v1/docs", "/static/<release>/<name>"}
 
 
 def test_what_needs_a_key_says_so(app: Flask, document: Document) -> None:
@@ -142,11 +142,32 @@ def test_the_examples_work(client: FlaskClient, document: Document, name: str) -
     assert client.post(path, json=example).status_code == 201
 
 
-def test_the_page_for_people_loads_nothing(app: Flask) -> None:
+def test_the_page_for_people_loads_nothing_from_elsewhere(app: Flask) -> None:
     response = app.test_client().get("/api/v1/docs")
     assert response.mimetype == "text/html"
     html = response.get_data(as_text=True).replace("otpauth://", "")  # an example of what telephones read
-    assert not re.search(r"<(script|link|img|iframe)|url\(|@import|//", html)
+    assert not re.search(r"<(script|style|img|iframe)|url\(|@import|//| style=", html)
+    (address,) = re.findall(r"<link [^>]*href=\"([^\"]+)\"", html)
+    style = app.test_client().get(address)
+    assert (style.status_code, style.mimetype) == (200, "text/css")
+    assert style.headers["Cache-Control"] == "public, max-age=31536000, immutable"
+    assert not re.search(r"url\(|@import|//", style.get_data(as_text=True))
+    for elsewhere in (
+        "/static/0.0.1/docs.css",
+        f"{address}x",
+        f"{address}/../../docs.py",
+        f"{address}%2f..%2fdocs.css",
+    ):
+        assert app.test_client().get(elsewhere).status_code in {400, 404}
+
+
+@pytest.mark.parametrize("path", ["/api/v1/docs", "/api/v1/openapi.json"])
+def test_caches_may_keep_the_description_and_nothing_about_who_asked(app: Flask, path: str) -> None:
+    first = app.test_client().get(path)
+    assert first.headers["Cache-Control"].startswith("public, max-age=60")
+    assert not {"Set-Cookie", "RateLimit"} & set(first.headers.keys())
+    same = app.test_client().get(path, headers={"If-None-Match": first.headers["ETag"]})
+    assert (same.status_code, same.get_data()) == (304, b"")
 
 
 def test_the_page_shows_every_operation_schema_and_problem(app: Flask, document: Document) -> None:

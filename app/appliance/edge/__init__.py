@@ -1,0 +1,1 @@
+"""The edge: whether it lets requests through."""
