@@ -156,19 +156,24 @@ class Breaker(CircuitBreaker):
         return result
 
     def seconds_until_retry(self) -> float | None:
-        """Return how long it stays open, or None if it is not."""
+        """Return how long the other side is left alone yet, or None if the next call will be made.
+
+        That is so as well when it has rested and nobody has called since: no call would be refused.
+        """
         if self.current_state != STATE_OPEN:
             return None
-        return max(0.0, self._storage.opened_at.timestamp() + self.reset_timeout - time.time())
+        wait = self._storage.opened_at.timestamp() + self.reset_timeout - time.time()
+        return wait if wait > 0 else None
 
     def _admitted(self) -> Any:
         """Return the state to act in, or raise `CircuitBreakerError`."""
         if (wait := self.seconds_until_retry()) is not None:
-            if wait > 0 or not self._storage.take_probe():
-                raise CircuitBreakerError(f"{self.name} failed too often: left alone for another {wait:.0f} s")
-            self.half_open()
-        elif self.current_state == STATE_HALF_OPEN and not self._storage.take_probe():
-            raise CircuitBreakerError(f"{self.name} is being tried by somebody else")
+            raise CircuitBreakerError(f"{self.name} failed too often: left alone for another {wait:.0f} s")
+        if self.current_state != STATE_CLOSED:
+            if not self._storage.take_probe():
+                raise CircuitBreakerError(f"{self.name} is being tried by somebody else")
+            if self.current_state == STATE_OPEN:
+                self.half_open()
         return self.state
 
     def _settle(self, note: Callable[..., None], *error: BaseException) -> None:

@@ -61,6 +61,17 @@ def test_it_opens_after_failures_in_a_row_and_closes_after_a_success(make) -> No
     assert breaker.seconds_until_retry() is None
 
 
+def test_it_counts_as_away_while_it_rests_and_not_until_somebody_calls(make) -> None:
+    breaker = make()
+    trip(breaker)
+    assert breaker.seconds_until_retry() == pytest.approx(0.3, abs=0.2)
+    time.sleep(0.35)
+    assert breaker.seconds_until_retry() is None
+    with pytest.raises(FaultError):
+        breaker.call(fail)
+    assert breaker.seconds_until_retry() == pytest.approx(0.3, abs=0.2)
+
+
 def test_a_failed_trial_opens_it_again(make) -> None:
     breaker = make()
     trip(breaker)
