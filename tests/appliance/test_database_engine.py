@@ -83,6 +83,7 @@ def test_a_dead_primary_is_replaced(tmp_path) -> None:
     assert (state.phase, state.epoch, list(state.fenced)) == (STABLE, 2, ["a"])
     assert leaders(world) == [state.primary] != ["a"]
     assert world.world.pool == state.primary
+    assert state.last == {"from": "a", "to": state.primary, "at": state.since, "why": "test"}
 
 
 @pytest.mark.parametrize("after", [False, True])

@@ -16,6 +16,7 @@ DATABASE = {
     "appointed": "pg1",
     "phase": "stable",
     "epoch": 3,
+    "last_change": {},
     "quorum_commit": True,
     "pool": {"restart_pending": False},
     "nodes": [
@@ -81,6 +82,14 @@ def test_a_healthy_appliance_is_ok():
 )
 def test_each_fault_of_the_database_is_one_check(change, expected):
     assert states(parts.of_database(DATABASE | change)) == expected
+
+
+def test_the_last_change_of_the_primary_is_told_and_nothing_to_worry_about():
+    change = {"from": "pg1", "to": "pg2", "at": 1_700_000_000.0, "why": "its server process ended"}
+    found = {check.id: check for check in parts.of_database(DATABASE | {"last_change": change})}
+    assert found["database.last_change"].severity == OK
+    assert found["database.last_change"].found.startswith("from pg1 to pg2 at 2023-11-1")
+    assert found["database.last_change"].found.endswith("its server process ended")
 
 
 @pytest.mark.parametrize(

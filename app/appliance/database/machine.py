@@ -154,7 +154,14 @@ def crown(state: State, candidate: str, nodes: Nodes) -> list[Action]:
     promotion = [] if nodes[candidate].primary else [*followers, Promote(candidate)]
     # What it inherited may be on no other instance yet, so quorum commit has to be confirmed anew.
     done = replace(
-        state, primary=candidate, epoch=state.epoch + 1, phase=STABLE, candidate=None, preferred=None, quorum=False
+        state,
+        primary=candidate,
+        epoch=state.epoch + 1,
+        phase=STABLE,
+        candidate=None,
+        preferred=None,
+        quorum=False,
+        last={"from": state.primary, "to": candidate, "at": state.since, "why": state.reason},
     )
     return [*promotion, Repoint(candidate), Save(done)]
 

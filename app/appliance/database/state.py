@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 from appliance.database.settings import STATE_DIRECTORY
 from appliance.system import locked, write_file
@@ -38,6 +38,8 @@ class State:
     fenced: Mapping[str, str] = field(default_factory=dict, hash=False)
     since: float = 0.0
     reason: str = ""
+    # The last change of the primary: from, to, at (seconds since the epoch), why. Empty until there was one.
+    last: Mapping[str, Any] = field(default_factory=dict, hash=False)
 
     def fencing(self, node: str, why: str) -> Self:
         """Return the same state with one more instance fenced."""

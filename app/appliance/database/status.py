@@ -86,6 +86,7 @@ def report(
         "appointed": state.primary,
         "phase": state.phase,
         "epoch": state.epoch,
+        "last_change": dict(state.last),
         "quorum_commit": state.quorum,
         "nodes": rows,
         "pool": {"restart_pending": pool_pending},

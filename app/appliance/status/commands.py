@@ -47,15 +47,17 @@ def run(arguments: argparse.Namespace) -> int:
 
 def look() -> list[Check]:
     """Return every check. A part that cannot be looked at is one that is critical, and hides no other."""
+    return [check for name in PARTS for check in look_at(name)]
+
+
+def look_at(name: str) -> list[Check]:
+    """Return the checks of one part."""
     found: list[Check] = []
-    for name, part in PARTS.items():
-        try:
-            found += part()
-        except Exception as problem:  # noqa: BLE001 - whatever it is, it must not hide the rest
-            why = "its state is unknown, and may be bad"
-            found.append(
-                Check(name, CRITICAL, f"cannot be looked at: {problem}", why, f"journalctl -b | grep -i {name}")
-            )
+    try:
+        found.extend(PARTS[name]())
+    except Exception as problem:  # noqa: BLE001 - whatever it is, it must not hide the rest
+        why = "its state is unknown, and may be bad"
+        found.append(Check(name, CRITICAL, f"cannot be looked at: {problem}", why, f"journalctl -b | grep -i {name}"))
     return found
 
 
@@ -112,9 +114,11 @@ PARTS: dict[str, Callable[[], Iterator[Check]]] = {
 
 def human(checks: list[Check], severity: int, versions: dict[str, str]) -> str:
     """Return the page for the terminal."""
-    lines = [f"Lucky Gas: {STATES[severity].upper()}", ""]
-    for check in checks:
-        lines.append(f"{MARKS[check.severity]} {check.id:<26}{check.found}")
-        if check.severity:
-            lines += [f"{'':30}{check.why}", f"{'':30}type: {check.type}"]
-    return "\n".join([*lines, "", "  ".join(f"{name} {version}" for name, version in versions.items())])
+    told = [f"Lucky Gas: {STATES[severity].upper()}", "", *(line for check in checks for line in lines(check))]
+    return "\n".join([*told, "", "  ".join(f"{name} {version}" for name, version in versions.items())])
+
+
+def lines(check: Check) -> list[str]:
+    """Return one check for the terminal: what was found, and where something is wrong, why and the way out."""
+    found = f"{MARKS[check.severity]} {check.id:<26}{check.found}"
+    return [found, f"{'':30}{check.why}", f"{'':30}type: {check.type}"] if check.severity else [found]

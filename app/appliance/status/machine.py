@@ -10,6 +10,7 @@ from appliance.output import CRITICAL, OK, WARNING
 from appliance.release import installed, serving
 from appliance.status.check import Check, judged
 from appliance.system import run
+from appliance.units import shown
 
 TARGET = "luckygas.target"
 CERTIFICATE = Path("/etc/nginx/tls/current/fullchain.pem")
@@ -20,12 +21,14 @@ LEAST_FREE, LITTLE_FREE = 0.15, 0.25
 RENEWAL_DAYS = 14
 
 
+def wanted() -> list[str]:
+    """Return the units that make the appliance."""
+    return run(["systemctl", "show", "--property=Wants", "--value", TARGET], timeout=10).stdout.split()
+
+
 def units() -> Iterator[Check]:
     """Judge every unit of the target: whether it runs, or last ended well."""
-    names = run(["systemctl", "show", "--property=Wants", "--value", TARGET], timeout=10).stdout.split()
-    shown = run(["systemctl", "show", "--property=Id,ActiveState,Type,Result", *names], timeout=10).stdout
-    states = [dict(line.split("=", 1) for line in block.splitlines()) for block in shown.strip().split("\n\n")]
-    yield from of_units(states)
+    yield from of_units(shown(wanted(), "Id", "ActiveState", "Type", "Result"))
 
 
 def of_units(states: Iterable[dict[str, str]]) -> Iterator[Check]:
@@ -102,8 +105,8 @@ def certificate() -> Iterator[Check]:
     if not CERTIFICATE.exists():
         yield Check("certificate", CRITICAL, "there is none", "nobody can connect", "luckygas status")
         return
-    shown = run(["openssl", "x509", "-noout", "-enddate", "-in", CERTIFICATE], timeout=10).stdout
-    ends = datetime.strptime(shown.strip().removeprefix("notAfter="), "%b %d %H:%M:%S %Y GMT").replace(tzinfo=UTC)
+    told = run(["openssl", "x509", "-noout", "-enddate", "-in", CERTIFICATE], timeout=10).stdout
+    ends = datetime.strptime(told.strip().removeprefix("notAfter="), "%b %d %H:%M:%S %Y GMT").replace(tzinfo=UTC)
     yield of_certificate(link.readlink().name, (ends - datetime.now(UTC)).days)
 
 
@@ -135,6 +138,6 @@ def restart() -> Iterator[Check]:
 
 def versions() -> dict[str, str]:
     """Return what is installed."""
-    shown = run(["dpkg-query", "--show", "--showformat=${Package} ${Version}\\n", *PACKAGES], timeout=10).stdout
-    found = dict(line.split(" ", 1) for line in shown.splitlines() if len(line.split(" ")) > 1)
+    told = run(["dpkg-query", "--show", "--showformat=${Package} ${Version}\\n", *PACKAGES], timeout=10).stdout
+    found = dict(line.split(" ", 1) for line in told.splitlines() if len(line.split(" ")) > 1)
     return {"luckygas": installed.current() or "none"} | found | {"kernel": os.uname().release}

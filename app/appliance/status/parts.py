@@ -4,9 +4,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from appliance.alerts import manager
-from appliance.backup.listing import MAX_AGE_SECONDS, MAX_ARCHIVE_AGE_SECONDS, MAX_COPY_AGE_SECONDS
+from appliance.backup.listing import MAX_AGE_SECONDS, MAX_ARCHIVE_AGE_SECONDS, MAX_COPY_AGE_SECONDS, local
 from appliance.backup.watch import View
-from appliance.output import CRITICAL
+from appliance.output import CRITICAL, OK
 from appliance.status.check import Check, judged
 
 MAX_LAG_BYTES = 64 << 20
@@ -27,6 +27,12 @@ def of_database(data: Mapping[str, Any]) -> Iterator[Check]:
         why="no instance takes writes, so no order can be placed",
         what="journalctl -t luckygas-db",
         severity=CRITICAL,
+    )
+    last = data["last_change"]
+    yield Check(
+        "database.last_change",
+        OK,
+        f"from {last['from']} to {last['to']} at {local(last['at'])}: {last['why']}" if last else "none so far",
     )
     yield judged(
         "database.phase",
