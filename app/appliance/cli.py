@@ -7,6 +7,7 @@ import sys
 from appliance.alerts import commands as alerts
 from appliance.backup import commands as backup
 from appliance.database import commands as database
+from appliance.doctor import commands as doctor
 from appliance.edge import maintenance
 from appliance.redis import commands as redis
 from appliance.release import commands as release
@@ -37,6 +38,7 @@ def main(arguments: list[str] | None = None) -> int:
     maintenance.add(verbs)
     alerts.add(verbs)
     status.add(verbs)
+    doctor.add(verbs)
     for verb, text in FORWARDED.items():
         verbs.add_parser(verb, help=text)
     parsed = parser.parse_args(words)

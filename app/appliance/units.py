@@ -15,6 +15,13 @@ def properties(unit: str) -> dict[str, str]:
     return dict(line.split("=", 1) for line in shown.splitlines())
 
 
+def shown(units: Iterable[str], *names: str) -> list[dict[str, str]]:
+    """Return the same properties of several units, in one question."""
+    command = ["systemctl", "show", f"--property={','.join(names)}", *units]
+    blocks = run(command, timeout=10).stdout.strip().split("\n\n")
+    return [dict(line.split("=", 1) for line in block.splitlines()) for block in blocks if block]
+
+
 def is_older_than_its_files(unit: dict[str, str], others: Iterable[str] = ()) -> bool:
     """Tell whether a unit that runs was started before its own files, or others (globs), were changed.
 

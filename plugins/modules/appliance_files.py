@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import grp
+import hashlib
+import json
 import os
 import pwd
 import shutil
@@ -18,6 +20,7 @@ description:
   - A round trip costs a fifth of a second, and the modules of Ansible take two for each file. See docs/adr/0004.
   - Every file is checked by its `validate` before the first one is written, so a bad one leaves all as they were.
   - A file is replaced as a whole and only when it differs. Directories on the way are made, for root, mode 0755.
+  - What was written is remembered by its digest, so that `luckygas doctor` finds what was changed by hand since.
 options:
   files:
     type: list
@@ -39,6 +42,7 @@ options:
   owner: {type: str, default: root, description: Whose all of them are.}
   group: {type: str, default: root, description: The group of all.}
   mode: {type: str, default: "0644", description: "The mode of all files, in octal."}
+  record: {type: str, default: /var/lib/luckygas/files.json, description: Where the digests are kept.}
 """
 
 RETURN = """
@@ -151,6 +155,21 @@ class Files:
             for cache in list(root.rglob("__pycache__")):
                 shutil.rmtree(cache)
 
+    def remember(self, entries: list[dict], record: Path) -> None:
+        """Keep the digest of every file that was written here, and may not change but by this module."""
+        before = json.loads(record.read_text()) if record.exists() else {}
+        digests = {
+            entry["path"]: hashlib.sha256(entry["content"].encode()).hexdigest()
+            for entry in entries
+            if entry["content"] is not None and not entry["seed"]
+        }
+        known = {path: digest for path, digest in before.items() if Path(path).exists()} | digests
+        if known != before:
+            content = json.dumps(known, indent=2, sort_keys=True) + "\n"
+            owner = {"owner": pwd.getpwuid(os.getuid()).pw_name, "group": grp.getgrgid(os.getgid()).gr_name}
+            record.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
+            self.replace(record, {"path": str(record), "content": content, "link": None, "mode": "0600"} | owner)
+
 
 def expand(entry: dict, mode: str) -> list[dict]:
     """Turn a tree into the directory and the files that it holds; anything else is itself."""
@@ -186,6 +205,7 @@ def main() -> None:
             "owner": {"type": "str", "default": "root"},
             "group": {"type": "str", "default": "root"},
             "mode": {"type": "str", "default": "0644"},
+            "record": {"type": "str", "default": "/var/lib/luckygas/files.json"},
         },
         supports_check_mode=True,
     )
@@ -202,6 +222,8 @@ def main() -> None:
     for entry in wanted:
         if entry["tree"] is not None:
             files.prune(Path(entry["path"]), {Path(entry["path"]) / name for name in entry["tree"]})
+    if not module.check_mode:
+        files.remember(entries, Path(module.params["record"]))
     module.exit_json(changed=bool(files.paths), paths=files.paths, diff=files.diff)
 
 

@@ -1,11 +1,13 @@
 """What appliance_files writes, what it leaves alone, and what it refuses before anything was written."""
 
 import grp
+import hashlib
 import json
 import os
 import pwd
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -16,14 +18,15 @@ ME = {"owner": pwd.getpwuid(os.getuid()).pw_name, "group": grp.getgrgid(os.getgi
 
 def apply(*files, check=False, **common):
     """Run the module as Ansible would and return its answer."""
-    arguments = {"files": files, **ME, **common, "_ansible_check_mode": check}
-    done = subprocess.run(  # noqa: S603
-        [sys.executable, MODULE],
-        input=json.dumps({"ANSIBLE_MODULE_ARGS": arguments}),
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    with tempfile.TemporaryDirectory() as elsewhere:
+        arguments = {"files": files, "record": f"{elsewhere}/files.json", **ME, **common, "_ansible_check_mode": check}
+        done = subprocess.run(  # noqa: S603
+            [sys.executable, MODULE],
+            input=json.dumps({"ANSIBLE_MODULE_ARGS": arguments}),
+            capture_output=True,
+            text=True,
+            check=False,
+        )
     return json.loads(done.stdout)
 
 
@@ -139,3 +142,24 @@ def test_check_mode_foretells_and_writes_nothing(tmp_path):
 def test_an_entry_that_makes_no_sense_is_refused_by_name(entry, said):
     answer = apply(entry)
     assert (answer["failed"], answer["msg"]) == (True, said)
+
+
+def test_the_digest_of_what_was_written_is_kept_for_root_alone(tmp_path):
+    record, file, seed = tmp_path / "kept/files.json", tmp_path / "file", tmp_path / "seed"
+    entries = [{"path": str(file), "content": "x"}, {"path": str(seed), "content": "y", "seed": True}]
+    apply(*entries, record=str(record), check=True)
+    assert not record.exists()
+    apply(*entries, record=str(record))
+    assert json.loads(record.read_text()) == {str(file): hashlib.sha256(b"x").hexdigest()}
+    assert mode(record) == "0600"
+    before = record.stat()
+    assert apply(*entries, record=str(record))["changed"] is False
+    assert record.stat() == before
+
+
+def test_the_digest_of_what_is_gone_is_forgotten(tmp_path):
+    record, old, new = tmp_path / "files.json", tmp_path / "old", tmp_path / "new"
+    apply({"path": str(old), "content": "x"}, record=str(record))
+    old.unlink()
+    apply({"path": str(new), "content": "x"}, record=str(record))
+    assert list(json.loads(record.read_text())) == [str(new)]

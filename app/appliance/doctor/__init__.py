@@ -1,0 +1,1 @@
+"""What is wrong or soon will be, why that matters, and what to type."""
