@@ -12,6 +12,7 @@ from appliance.edge import maintenance
 from appliance.redis import commands as redis
 from appliance.release import commands as release
 from appliance.release.places import TOOLS
+from appliance.reports import commands as reports
 from appliance.status import commands as status
 
 # What the service itself answers, in the words of its own tools.
@@ -39,6 +40,7 @@ def main(arguments: list[str] | None = None) -> int:
     alerts.add(verbs)
     status.add(verbs)
     doctor.add(verbs)
+    reports.add(verbs)
     for verb, text in FORWARDED.items():
         verbs.add_parser(verb, help=text)
     parsed = parser.parse_args(words)
