@@ -9,11 +9,13 @@ from appliance.backup import commands as backup
 from appliance.database import commands as database
 from appliance.doctor import commands as doctor
 from appliance.edge import maintenance
+from appliance.firewall import commands as firewall
 from appliance.redis import commands as redis
 from appliance.release import commands as release
 from appliance.release.places import TOOLS
 from appliance.reports import commands as reports
 from appliance.status import commands as status
+from appliance.trial import commands as trial
 
 # What the service itself answers, in the words of its own tools.
 FORWARDED = {
@@ -38,6 +40,8 @@ def main(arguments: list[str] | None = None) -> int:
     release.add(verbs)
     maintenance.add(verbs)
     alerts.add(verbs)
+    firewall.add(verbs)
+    trial.add(verbs)
     status.add(verbs)
     doctor.add(verbs)
     reports.add(verbs)

@@ -38,6 +38,7 @@ SMTP = re.compile(rf"smtp://([^/\s]+@)?{LABEL}(\.{LABEL})*(:\d{{1,5}})?/[^@\s]+@
 URL = re.compile(r"https?://[^\s/]+(/\S*)?")
 INSTALLED = Path("/var/lib/luckygas/version")
 PROFILES = ("production", "sandbox")
+SSH = ("public", "admin-nets", "vpn-only")
 # A machine sold as 8 GB shows 7.7 to its operating system, and a 100 GB disk a file system of 97.
 TOLERANCE = 0.93
 # The largest that CDNs publish, and private ones, are no wider.
@@ -114,12 +115,18 @@ def answers(given: dict[str, object], questions: list[str]) -> list[str]:
         "a list of origins in small letters and without paths, like https://shop.example.tw",
         good=isinstance(origins, list) and all(ORIGIN.fullmatch(str(origin)) for origin in origins),
     )
-    networks = given.get("site_proxies", [])
-    check(
-        "site_proxies",
-        "a list of networks of a proxy's own, like 203.0.113.0/24 or 2001:db8::/32",
-        good=isinstance(networks, list) and all(is_narrow_network(str(network)) for network in networks),
-    )
+    for name, whose in (("site_proxies", "a proxy's own"), ("site_admin_networks", "your own")):
+        networks = given.get(name, [])
+        check(
+            name,
+            f"a list of networks of {whose}, by their first address, like 203.0.113.0/24 or 2001:db8::/32",
+            good=isinstance(networks, list) and all(is_narrow_network(str(network)) for network in networks),
+        )
+    check("site_ssh", ", ".join(SSH[:-1]) + f" or {SSH[-1]}", good=given.get("site_ssh") in SSH)
+    if given.get("site_ssh") == "admin-nets" and given.get("site_admin_networks", []) == []:
+        problems.append(
+            f"site_admin_networks in {file}: empty, and site_ssh is admin-nets: nobody could come in. Name yours."
+        )
     check("site_timezone", "a name from `timedatectl list-timezones`, like Asia/Taipei", good=is_zone)
     return problems
 

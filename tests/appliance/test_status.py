@@ -61,6 +61,7 @@ def test_a_healthy_appliance_is_ok():
         machine.of_disk("/", 0.5, 10**11),
         machine.of_certificate("lucky-gas", 60),
         parts.of_maintenance(None, NOW),
+        parts.of_firewall("public", on_trial=False, good=True),
     ]
     assert states(checks) == {}
     assert len({check.id for check in checks}) == len(checks)
@@ -103,6 +104,11 @@ def test_the_last_change_of_the_primary_is_told_and_nothing_to_worry_about():
 )
 def test_each_fault_of_redis_is_one_check(change, expected):
     assert states(parts.of_redis(REDIS | change)) == expected
+
+
+@pytest.mark.parametrize(("on_trial", "good", "expected"), [(True, False, WARNING), (False, False, CRITICAL)])
+def test_a_firewall_that_is_not_the_confirmed_one_is_seen(on_trial, good, expected):
+    assert parts.of_firewall("public", on_trial=on_trial, good=good).severity == expected
 
 
 @pytest.mark.parametrize(

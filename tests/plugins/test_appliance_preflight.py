@@ -19,6 +19,8 @@ GOOD = {
     "site_profile": "production",
     "site_cors_origins": ["https://shop.example.tw"],
     "site_proxies": ["203.0.113.0/24", "2001:db8::/32", "127.0.0.1"],
+    "site_ssh": "admin-nets",
+    "site_admin_networks": ["203.0.113.0/24", "2001:db8::/48", "198.51.100.7"],
 }
 GOOD |= {
     "site_alert_mail": "smtp://alerts@example.tw@smtp.example.tw:587/me@example.tw",
@@ -73,6 +75,13 @@ def test_every_lack_of_size_is_reported_with_what_was_found():
         ("site_timezone", "../../etc/passwd"),
         ("site_timezone", "Asia"),
         ("site_profile", "prod"),
+        ("site_ssh", "private"),
+        ("site_ssh", ["public"]),
+        ("site_admin_networks", "203.0.113.0/24"),
+        ("site_admin_networks", ["203.0.113.7/24"]),
+        ("site_admin_networks", ["0.0.0.0/0"]),
+        ("site_admin_networks", ["office"]),
+        ("site_admin_networks", [10]),
         ("site_alert_mail", "me@example.tw"),
         ("site_alert_mail", "smtp://smtp.example.tw:587"),
         ("site_alert_webhook", "example.tw/alerts"),
@@ -93,6 +102,12 @@ def test_a_bad_answer_is_named_with_its_value(answer, value):
     assert problem.startswith(answer)
     assert repr(value) in problem
     assert "expected" in problem
+
+
+def test_ssh_for_no_network_at_all_is_refused():
+    (problem,) = preflight.answers(GOOD | {"site_admin_networks": []}, QUESTIONS)
+    assert problem.startswith("site_admin_networks")
+    assert "Name yours" in problem
 
 
 def test_a_misspelt_answer_leads_to_the_right_one():

@@ -31,6 +31,11 @@ FAULTS = {
         (f"chmod 644 {REPOSITORY_SETTINGS}", f"chmod 640 {REPOSITORY_SETTINGS}"),
         ("chmod 755 /var/lib/luckygas/sealed", "chmod 700 /var/lib/luckygas/sealed"),
     ],
+    "nftables": [
+        ("nft flush chain inet luckygas input", "luckygas firewall apply"),
+        ("nft add rule inet luckygas input tcp dport 5432 accept", "luckygas firewall apply"),
+        ("systemctl stop nftables", "systemctl start nftables"),
+    ],
     "redis": [
         ("systemctl stop redis-server@a", "systemctl start redis-server@a"),
         (f"chmod 644 {ACL}", f"chmod 640 {ACL}"),

@@ -15,6 +15,7 @@ from appliance.database.cluster import Cluster
 from appliance.database.settings import Settings
 from appliance.database.state import Store
 from appliance.edge import maintenance
+from appliance.firewall import rules
 from appliance.output import CRITICAL, OK, WARNING, answer
 from appliance.redis import restarts as redis_restarts
 from appliance.redis import status as redis_status
@@ -23,6 +24,7 @@ from appliance.redis.cluster import Cluster as RedisCluster
 from appliance.redis.settings import Settings as RedisSettings
 from appliance.status import machine, parts
 from appliance.status.check import STATES, Check
+from appliance.trial.engine import Trials
 
 MARKS = {OK: "  ", WARNING: "! ", CRITICAL: "!!"}
 
@@ -98,6 +100,13 @@ def edge() -> Iterator[Check]:
     yield parts.of_maintenance(maintenance.since(), time.time())
 
 
+def firewall() -> Iterator[Check]:
+    """Look at the rules in the kernel."""
+    yield parts.of_firewall(
+        rules.Settings.load().ssh, on_trial=bool(Trials().pending("firewall")), good=rules.is_in_force()
+    )
+
+
 PARTS: dict[str, Callable[[], Iterator[Check]]] = {
     "services": machine.units,
     "service": machine.service,
@@ -106,6 +115,7 @@ PARTS: dict[str, Callable[[], Iterator[Check]]] = {
     "redis": redis,
     "backups": backups,
     "alerts": alerting,
+    "firewall": firewall,
     "certificate": machine.certificate,
     "disk": machine.disks,
     "machine": machine.restart,

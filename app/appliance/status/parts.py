@@ -6,7 +6,7 @@ from typing import Any
 from appliance.alerts import manager
 from appliance.backup.listing import MAX_AGE_SECONDS, MAX_ARCHIVE_AGE_SECONDS, MAX_COPY_AGE_SECONDS, local
 from appliance.backup.watch import View
-from appliance.output import CRITICAL, OK
+from appliance.output import CRITICAL, OK, WARNING
 from appliance.status.check import Check, judged
 
 MAX_LAG_BYTES = 64 << 20
@@ -191,6 +191,21 @@ def of_maintenance(since: float | None, now: float) -> Check:
         found="no" if since is None else f"turned on {ago(now - since)}",
         why="every request gets a 503",
         what="luckygas maintenance off",
+    )
+
+
+def of_firewall(ssh: str, *, on_trial: bool, good: bool) -> Check:
+    """Judge the rules in the kernel."""
+    if on_trial:
+        why = "they take themselves back unless a new connection confirms them"
+        return Check("firewall", WARNING, "rules are on trial", why, "luckygas firewall confirm")
+    return judged(
+        "firewall",
+        good=good,
+        found=f"in force, SSH {ssh}" if good else "the rules in the kernel are not those that were confirmed",
+        why="what should be dropped may come in",
+        what="luckygas firewall apply",
+        severity=CRITICAL,
     )
 
 

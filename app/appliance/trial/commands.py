@@ -1,0 +1,32 @@
+"""`luckygas trial`: what takes back a change that nobody confirmed. Exit codes: 0 good, 1 refused."""
+
+import argparse
+
+from appliance.output import OK, WARNING, answer
+from appliance.system import BusyError, open_log
+from appliance.trial.engine import Trials
+
+
+def add(verbs: argparse._SubParsersAction) -> None:
+    """Add the verb to the command line."""
+    text = "revert NAME: take back now what is on trial; recover: take back all, before it is read (at boot)"
+    parser = verbs.add_parser("trial", help=text, description=text)
+    parser.add_argument("act", choices=["revert", "recover"])
+    parser.add_argument("name", nargs="?", metavar="NAME", help="firewall")
+    parser.add_argument("--json", action="store_true", help="answer in JSON")
+    parser.set_defaults(run=run)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Run a verb."""
+    open_log("luckygas-trial")
+    try:
+        if arguments.act == "recover":
+            names = Trials().recover()
+        else:
+            names = [arguments.name] if Trials().revert(arguments.name, "it was not confirmed in time") else []
+    except BusyError as problem:
+        answer(arguments, {"refused": str(problem)}, f"Refused: {problem}")
+        return WARNING
+    answer(arguments, {"reverted": names}, f"taken back: {', '.join(names) or 'nothing was on trial'}")
+    return OK
