@@ -6,6 +6,7 @@ import sys
 
 from appliance.alerts import commands as alerts
 from appliance.backup import commands as backup
+from appliance.block import commands as block
 from appliance.database import commands as database
 from appliance.doctor import commands as doctor
 from appliance.edge import maintenance
@@ -41,6 +42,7 @@ def main(arguments: list[str] | None = None) -> int:
     maintenance.add(verbs)
     alerts.add(verbs)
     firewall.add(verbs)
+    block.add(verbs)
     trial.add(verbs)
     status.add(verbs)
     doctor.add(verbs)

@@ -56,6 +56,10 @@ FAULTS = {
             'ln -sfn "$(cat /tmp/current)" /opt/luckygas/current',
         ),
     ],
+    "luckygas_block": [
+        ("systemctl stop luckygas-block.service", "systemctl start luckygas-block.service"),
+        ("chmod 666 /run/luckygas-block/socket", "chmod 660 /run/luckygas-block/socket"),
+    ],
     "nginx": [
         ("systemctl stop nginx", "systemctl start nginx"),
         (f"chmod 644 {KEY}", f"chmod 600 {KEY}"),

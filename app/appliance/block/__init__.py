@@ -1,0 +1,1 @@
+"""Blocking: addresses from which nothing reaches the machine any more, each until a time."""
