@@ -1,4 +1,4 @@
-"""`luckygas block`: who is blocked. Exit codes: 0 good, 1 refused, 2 the kernel does not do it."""
+"""`luckygas drop`: whose packets the kernel drops. Exit codes: 0 good, 1 refused, 2 the kernel does not do it."""
 
 import argparse
 
@@ -12,8 +12,8 @@ from appliance.trial.engine import FailedError
 
 def add(verbs: argparse._SubParsersAction) -> None:
     """Add the verb to the command line."""
-    text = "list who is blocked; add ADDRESS: let nothing from it reach the machine for some time; remove ADDRESS"
-    parser = verbs.add_parser("block", help=text, description=text)
+    text = "list whose packets are dropped; add ADDRESS: for some time nothing from it gets in; remove ADDRESS"
+    parser = verbs.add_parser("drop", help=text, description=text)
     parser.add_argument("act", nargs="?", choices=["list", "add", "remove"], default="list")
     parser.add_argument("address", nargs="?", metavar="ADDRESS", help="of IPv6 its whole /64 is meant")
     parser.add_argument("--seconds", type=int, default=3600, help="how long; an hour if not said")
@@ -46,7 +46,7 @@ def show(arguments: argparse.Namespace) -> int:
 def change(arguments: argparse.Namespace) -> int:
     """Block somebody, or lift that."""
     if arguments.act == "add" and arguments.seconds < 1:
-        raise RefusedError("for how long? --seconds is 1 at least; to lift it: luckygas block remove")
+        raise RefusedError("for how long? --seconds is 1 at least; to lift it: luckygas drop remove")
     seconds = arguments.seconds if arguments.act == "add" else 0
     request = Request.make(arguments.address, seconds, arguments.reason).check(Settings.load().unblockable)
     Kernel().apply([request])
