@@ -54,6 +54,15 @@ class Pair:
         """Do harm and return when."""
         return float(self.run(f"date +%s.%N; {command}").splitlines()[0])
 
+    def hold(self, unit: str) -> None:
+        """Have systemd not start a unit again that dies, so that the sentinels have to act."""
+        self.run(f"mkdir -p /run/systemd/system/{unit}.d; printf '[Service]\\nRestart=no\\n' >"
+                 f"/run/systemd/system/{unit}.d/90-held.conf; systemctl daemon-reload")  # fmt: skip
+
+    def release(self, unit: str) -> None:
+        """Start it, and let systemd do so from now on."""
+        self.run(f"rm -r /run/systemd/system/{unit}.d; systemctl daemon-reload; systemctl start {unit}")
+
     def pid(self, unit: str) -> str:
         return self.run(f"systemctl show --value --property=MainPID {unit}")
 

@@ -36,12 +36,11 @@ def test_a_master_that_stays_away_is_replaced(pair):
         pair.wait_until_whole()
         old = pair.master()
         unit = f"redis-server@{old}.service"
-        pair.run(f"mkdir -p /run/systemd/system/{unit}.d; printf '[Service]\\nRestart=no\\n' >"
-                 f"/run/systemd/system/{unit}.d/90-held.conf; systemctl daemon-reload")  # fmt: skip
+        pair.hold(unit)
         with Load(pair) as load:
             at = pair.hurt(f"kill -9 {pair.pid(unit)}")
             wait_until(partial(load.writes_again, at), "writes elsewhere", 20)
-            pair.run(f"rm -r /run/systemd/system/{unit}.d; systemctl daemon-reload; systemctl start {unit}")
+            pair.release(unit)
             # It comes back as a replica from its first answer on.
             assert "role:slave" in pair.cli(PORTS[old], "INFO replication")
         assert pair.master() != old
