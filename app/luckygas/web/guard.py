@@ -16,7 +16,7 @@ from luckygas.instruments import ATTACKS
 from luckygas.web import spreadsheets
 from luckygas.web.auth import recognise
 from luckygas.web.injection import sign_in
-from luckygas.web.limits import Limits, Price
+from luckygas.web.limits import Limits, Price, RateLimited
 
 DEEPEST_BODY: Final = 32
 LONGEST_BODY_LOOKED_AT: Final = 256 * 1024
@@ -50,7 +50,8 @@ def _look() -> None:
                 extra={"kind": rule.kind, "sign": rule.name, "field": field, "client": request.remote_addr},
             )
             recognise()
-            Limits.of(current_app).charge_caller(_COST)
+            with contextlib.suppress(RateLimited):  # or whoever is beyond their limit could go on attacking
+                Limits.of(current_app).charge_caller(_COST)
             raise SuspiciousInput(
                 f"{field} looks like {rule.kind} injection ({rule.name}): if it is meant, write it in another way",
                 errors=[FieldError(field, f"it looks like {rule.kind} injection: {rule.name}")],

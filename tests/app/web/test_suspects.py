@@ -41,6 +41,12 @@ def test_who_attacks_is_told_to_wait_and_blocked_if_they_do_not(from_outside: Fl
     assert 890 <= int(blocked.headers["Retry-After"]) <= 900
 
 
+def test_who_is_beyond_their_limit_and_attacks_is_blocked_all_the_same(from_outside: FlaskClient) -> None:
+    assert codes(from_outside, ORDERS, 61)[-1] == "rate_limited"
+    assert codes(from_outside, ATTACK, 2) == ["suspicious_input"] * 2
+    assert codes(from_outside, ATTACK, 12)[-1] == "blocked"
+
+
 def test_a_blocked_address_is_blocked_for_everybody_and_no_other_is(
     from_outside: FlaskClient, key: str, app: Flask
 ) -> None:
