@@ -38,7 +38,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     app.url_map.converters |= {"id": IdConverter, "short": ShortIdConverter}
     app.wsgi_app = ProxyFix(app.wsgi_app, x_for=1, x_proto=1, x_host=1)
     callers = Callers()
-    app.extensions["luckygas.callers"] = callers
+    callers.register(app)
     app.extensions["luckygas"] = Resources.create(
         settings,
         name=f"luckygas-web-{settings.instance}",

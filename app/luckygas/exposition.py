@@ -4,7 +4,8 @@ A scrape costs the same however many orders there are: it reads what is open and
 """
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import Final, override
@@ -16,6 +17,8 @@ from prometheus_client.core import Metric
 from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.registry import Collector
 
+from luckygas.accounts import remarks
+from luckygas.accounts.models import ApiKey
 from luckygas.config import Settings
 from luckygas.jobs import service as jobs
 from luckygas.ops.checks import check_database, check_redis
@@ -43,6 +46,7 @@ class State(Collector):
         self._breakers = Probe(self._look_at_breakers)
         self._work: tuple[orders.Backlog, jobs.Backlog] | None = None
         self._open: dict[str, bool] = {}
+        self._keys: tuple[Sequence[ApiKey], Sequence[remarks.Remark]] | None = None
 
     @override
     def collect(self) -> Iterator[Metric]:
@@ -62,15 +66,20 @@ class State(Collector):
         if reason_of(look, deadline) is None and self._work is not None:
             yield from _of_orders(self._work[0])
             yield from _of_jobs(self._work[1])
+        if self._keys is not None:
+            yield from _of_keys(*self._keys)
 
     def _look_at_work(self) -> None:
-        self._work = None
+        self._work = self._keys = None
         zone = self._held.settings.timezone
         with self._held.sessions.begin() as session:
             self._work = (
                 orders.backlog(session, today=self._held.today(), zone=zone),
                 jobs.backlog(session),
             )
+            now = datetime.now(UTC)
+            unusual = remarks.unusual(session, now=now, today=self._held.today())
+            self._keys = remarks.ending(session, now=now), unusual
 
     def _look_at_breakers(self) -> None:
         clients = self._held.clients.all()
@@ -114,3 +123,22 @@ def _of_jobs(found: jobs.Backlog) -> Iterator[Metric]:
             found.waiting_since.timestamp(),
         )
     yield Gauge("luckygas_worker_up", "1 while somebody does the jobs.", found.has_worker)
+
+
+def _of_keys(ending: Sequence[ApiKey], unusual: Sequence[remarks.Remark]) -> Iterator[Metric]:
+    metric = Gauge(
+        "luckygas_key_expires_timestamp_seconds",
+        "When a key that is in use ends, from thirty days before on.",
+        labels=["key", "name"],
+    )
+    for row in ending:
+        metric.add_metric([row.id, row.name], row.expires_at.timestamp())
+    yield metric
+    metric = Gauge(
+        "luckygas_key_unusual",
+        "1 for what is unusual about the use of a key: network, volume or refused.",
+        labels=["key", "name", "what"],
+    )
+    for remark in unusual:
+        metric.add_metric([remark.key_id, remark.name, remark.what], 1)
+    yield metric

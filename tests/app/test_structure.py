@@ -38,6 +38,7 @@ INWARDS = {
     "people": {"models", "schemas", "passwords", "totp", "sessions"},
     "service": {"models", "schemas", "keys", "prices", "sequence", "bills", "bookings", "invoices", "days", "forecast"},
     "usage": {"models"},
+    "remarks": {"models"},
     "schemas_keys": {"models"},
     "schemas_partners": {"models"},
     "callers": {"service", "sessions", "usage"},
@@ -60,6 +61,7 @@ SERVICES = {
     "days.py",
     "closing.py",
     "lists.py",
+    "remarks.py",
 }
 # What is meant to be used from anywhere must not know who uses it.
 COMMON = [

@@ -5,6 +5,7 @@ import time
 from datetime import UTC, datetime
 from typing import Final
 
+from flask import Flask, Response, g, request
 from sqlalchemy.orm import Session
 
 from luckygas.access import Principal
@@ -14,6 +15,7 @@ from luckygas.resources import resources
 
 KNOWN_SECONDS: Final = 5
 _MOST_KNOWN: Final = 10_000
+_REFUSED_FROM, _FAILED_FROM = 400, 500
 
 
 class Callers:
@@ -23,6 +25,18 @@ class Callers:
         """Begin knowing nobody."""
         self.uses = UseCounter()
         self._known: dict[bytes, tuple[Principal, str, datetime, float]] = {}
+
+    def register(self, app: Flask) -> None:
+        """Have `app` tell of each request of a key that it refused."""
+        app.extensions["luckygas.callers"] = self
+        app.after_request(self._note_refused)
+
+    def _note_refused(self, response: Response) -> Response:
+        if _REFUSED_FROM <= response.status_code < _FAILED_FROM and "principal" in g:
+            kind, _, key_id = g.principal.id.partition(":")
+            if kind == "key":
+                self.uses.note_refused(key_id, today=resources().today())
+        return response
 
     def by_key(self, session: Session, presented: str, /, *, fresh: bool) -> Principal:
         """Return the holder of a key, from memory unless it has to be `fresh`."""
@@ -37,7 +51,7 @@ class Callers:
             if len(self._known) >= _MOST_KNOWN:
                 self._known.clear()
             self._known[digest] = (principal, key_id, row.expires_at, time.monotonic() + KNOWN_SECONDS)
-        self.uses.note(key_id, now=now, today=resources().today())
+        self.uses.note(key_id, now=now, today=resources().today(), address=request.remote_addr)
         return principal
 
     def by_token(self, session: Session, token: str, /, *, fresh: bool) -> Principal:

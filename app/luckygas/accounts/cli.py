@@ -114,12 +114,15 @@ def rotate_key(key_id: str, days: int) -> None:
 @_ID
 @click.option("--days", default=30, show_default=True, type=click.IntRange(1, 3650))
 def show_usage(key_id: str, days: int) -> None:
-    """Tell how often a key was used, day by day."""
+    """Tell how often a key was used, day by day, and from where."""
     now = datetime.now(UTC)
     with tools.transaction() as (session, resources):
         click.echo(_line(service.get_key(session, key_id=key_id), now))
         for use in usage.of_key(session, key_id=key_id, since=resources.today() - timedelta(days=days)):
-            click.echo(f"{use.day}  {use.requests:>10,}")
+            refused = f"{use.refused:>10,} refused" if use.refused else ""
+            click.echo(f"{use.day}  {use.requests:>10,}{refused}")
+        for place in usage.networks_of_key(session, key_id=key_id):
+            click.echo(f"from {place.network:20}  since {place.first_at:%Y-%m-%d}  last {place.last_at:%Y-%m-%d}")
 
 
 @key.command("revoke")

@@ -3,7 +3,7 @@
 from datetime import date, datetime
 from typing import ClassVar, Literal
 
-from sqlalchemy import ARRAY, BigInteger, CheckConstraint, ForeignKey, Identity, LargeBinary, Text
+from sqlalchemy import ARRAY, BigInteger, CheckConstraint, ForeignKey, Identity, Index, LargeBinary, Text
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from luckygas.access import Tier
@@ -104,3 +104,17 @@ class KeyUse(Base):
     key_id: Mapped[str] = mapped_column(ForeignKey("api_keys.id"), primary_key=True)
     day: Mapped[date] = mapped_column(primary_key=True)
     requests: Mapped[int] = mapped_column(BigInteger)
+    refused: Mapped[int] = mapped_column(BigInteger, server_default="0")
+
+
+class KeyNetwork(Base):
+    """Where a key was used from, first and last."""
+
+    __tablename__ = "api_key_networks"
+    __unlogged__: ClassVar = "it only says when it was used"
+    __table_args__ = (Index(None, "first_at"),)
+
+    key_id: Mapped[str] = mapped_column(ForeignKey("api_keys.id"), primary_key=True)
+    network: Mapped[str] = mapped_column(primary_key=True)
+    first_at: Mapped[Instant]
+    last_at: Mapped[Instant]

@@ -2,7 +2,7 @@ from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
 
 import pytest
-from flask import Flask
+from flask import Flask, g
 from flask.testing import FlaskClient
 from sqlalchemy import event
 from sqlalchemy.orm import Session
@@ -83,6 +83,32 @@ def test_a_request_is_counted_and_costs_no_write(app: Flask, session: Session, c
     assert [requests for _, requests in written(session, key.id)] == [3]
 
 
+def test_it_is_counted_how_much_was_refused_and_noted_from_where_it_came(
+    app: Flask, session: Session, counter: usage.UseCounter
+) -> None:
+    key = make_key(session)
+    session.commit()
+    for path, address in (("orders", "203.0.113.7"), ("orders/1", "203.0.113.9"), ("orders/2", "2001:db8:1:2::3")):
+        headers = {"X-API-Key": key.reveal(), "X-Forwarded-For": address}
+        app.test_client().get(f"/api/v1/{path}", headers=headers)
+    app.test_client().get("/api/v1/orders", headers={"X-API-Key": "another"})
+    counter.write(Resources.of(app).sessions)
+    (use,) = usage.of_key(session, key_id=key.id, since=date.min)
+    assert (use.requests, use.refused) == (3, 2)
+    places = usage.networks_of_key(session, key_id=key.id)
+    assert {place.network for place in places} == {"203.0.113.0/24", "2001:db8:1::/48"}
+
+
+def test_where_a_key_was_long_ago_is_forgotten(app: Flask, session: Session) -> None:
+    key_id = make_key(session).id
+    session.commit()
+    for address, at in (("192.0.2.1", NOW), ("198.51.100.1", NOW + usage.NETWORKS_KEPT_FOR + timedelta(days=1))):
+        counter = usage.UseCounter()
+        counter.note(key_id, now=at, today=TODAY, address=address)
+        counter.write(Resources.of(app).sessions)
+    assert [place.network for place in usage.networks_of_key(session, key_id=key_id)] == ["198.51.100.0/24"]
+
+
 def test_a_key_that_was_seen_costs_a_list_no_question(committing_app: Flask) -> None:
     held = Resources.of(committing_app)
     with held.sessions.begin() as session:
@@ -118,7 +144,8 @@ def test_what_was_known_is_forgotten_in_time(app: Flask, session: Session, monke
     key = make_key(session)
     session.commit()
     callers = Callers()
-    with app.app_context():
+    with app.test_request_context():
+        g.request_id = "tests"
         callers.by_key(session, key.reveal(), fresh=False)
         session.get_one(ApiKey, key.id).expires_at = NOW - timedelta(days=365)
         session.commit()

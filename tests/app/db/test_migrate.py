@@ -22,6 +22,7 @@ RIGHTS = {
     "alembic_version": {"SELECT"},
     "api_keys": {"SELECT", "INSERT", "UPDATE"},
     "api_key_uses": {"SELECT", "INSERT", "UPDATE"},
+    "api_key_networks": {"SELECT", "INSERT", "UPDATE", "DELETE"},
     "people": {"SELECT", "INSERT", "UPDATE"},
     "sessions": {"SELECT", "INSERT", "UPDATE", "DELETE"},
     "login_attempts": {"SELECT", "INSERT", "UPDATE", "DELETE"},
