@@ -13,7 +13,8 @@ logger = logging.getLogger(__name__)
 
 def tell(network: str, *, seconds: int, reason: str) -> bool:
     """Have `network` blocked for so many seconds, or let in again with 0. Tells whether the message was taken."""
-    message = json.dumps({"address": network, "seconds": seconds, "reason": reason}).encode()
+    address = network.partition("/")[0]  # whose network that is, whoever reads this knows
+    message = json.dumps({"address": address, "seconds": seconds, "reason": reason}).encode()
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK) as sender:
         try:
             sender.sendto(message, str(SOCKET))

@@ -219,6 +219,11 @@ def test_the_kernel_is_told_of_blocked_addresses_and_of_nothing_else(
     assert watch.admit("address:203.0.113.9") == 1
 
 
+def test_of_a_network_the_kernel_is_told_an_address(kernel_socket: socket.socket) -> None:
+    assert kernel.tell("2001:db8:1:2::/64", seconds=1, reason="")
+    assert json.loads(kernel_socket.recv(4096))["address"] == "2001:db8:1:2::"
+
+
 def test_a_kernel_that_does_not_listen_is_not_waited_for(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kernel_socket: socket.socket
 ) -> None:
