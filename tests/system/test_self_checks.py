@@ -32,7 +32,6 @@ FAULTS = {
         ("chmod 755 /var/lib/luckygas/sealed", "chmod 700 /var/lib/luckygas/sealed"),
     ],
     "nftables": [
-        ("nft flush chain inet luckygas input", "luckygas firewall apply"),
         ("nft add rule inet luckygas input tcp dport 5432 accept", "luckygas firewall apply"),
         ("systemctl stop nftables", "systemctl start nftables"),
     ],
