@@ -48,7 +48,11 @@ def logged(appliance: Appliance) -> int:
 def answered_since(appliance: Appliance, size: int) -> Counter[str]:
     """Return how many requests each instance answered since the log had that size."""
     lines = appliance.run(f"tail --bytes +{size + 1} /var/log/nginx/access.log").stdout.splitlines()
-    return Counter(entry["upstream"] for entry in map(json.loads, lines) if entry["uri"] in (PATH, FORBIDDEN_PATH))
+    return Counter(
+        entry["upstream"]
+        for entry in map(json.loads, lines)
+        if entry["upstream"] and entry["uri"] in (PATH, FORBIDDEN_PATH)
+    )
 
 
 def assert_headers_are_right(tier: str, replies: list[Reply]) -> None:
