@@ -15,6 +15,18 @@ def answer(arguments: argparse.Namespace, data: dict[str, object], text: str) ->
     print(json.dumps(data) if arguments.json else text)
 
 
+def refused(arguments: argparse.Namespace, problem: Exception) -> int:
+    """Say why nothing was done, and return the exit code of that."""
+    answer(arguments, {"refused": str(problem)}, f"Refused: {problem}")
+    return WARNING
+
+
+def failed(arguments: argparse.Namespace, problem: Exception) -> int:
+    """Say what went wrong, and return the exit code of that."""
+    answer(arguments, {"failed": str(problem)}, f"Failed: {problem}")
+    return CRITICAL
+
+
 def yes(value: object) -> str:
     """Return a truth value in one word."""
     return "yes" if value else "no"

@@ -8,7 +8,7 @@ from dataclasses import replace
 from appliance.alerts import manager
 from appliance.alerts.manager import Settings, SilentError
 from appliance.alerts.record import Record, new_code
-from appliance.output import CRITICAL, OK, WARNING, RefusedError, answer
+from appliance.output import CRITICAL, OK, WARNING, RefusedError, answer, refused
 
 
 def add(verbs: argparse._SubParsersAction) -> None:
@@ -27,8 +27,7 @@ def run(arguments: argparse.Namespace) -> int:
     try:
         return {None: show, "test": test, "confirm": confirm}[arguments.act](arguments, Settings.load())
     except RefusedError as problem:
-        answer(arguments, {"refused": str(problem)}, f"Refused: {problem}")
-        return WARNING
+        return refused(arguments, problem)
     except SilentError as problem:
         answer(arguments, {"refused": str(problem)}, str(problem))
         return CRITICAL

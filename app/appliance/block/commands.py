@@ -5,7 +5,7 @@ import argparse
 from appliance.block.kernel import Kernel
 from appliance.block.request import Request
 from appliance.firewall.rules import Settings
-from appliance.output import CRITICAL, OK, WARNING, RefusedError, answer
+from appliance.output import OK, RefusedError, answer, failed, refused
 from appliance.system import log, open_log
 from appliance.trial.engine import FailedError
 
@@ -28,11 +28,9 @@ def run(arguments: argparse.Namespace) -> int:
     try:
         return show(arguments) if arguments.act == "list" else change(arguments)
     except RefusedError as problem:
-        answer(arguments, {"refused": str(problem)}, f"Refused: {problem}")
-        return WARNING
+        return refused(arguments, problem)
     except FailedError as problem:
-        answer(arguments, {"failed": str(problem)}, f"Failed: {problem}")
-        return CRITICAL
+        return failed(arguments, problem)
 
 
 def show(arguments: argparse.Namespace) -> int:

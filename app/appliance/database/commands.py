@@ -19,7 +19,7 @@ from appliance.database.postgres import QueryError
 from appliance.database.processes import UnkillableError
 from appliance.database.settings import Settings
 from appliance.database.state import NoStateError, State, Store
-from appliance.output import OK, WARNING, RefusedError, answer
+from appliance.output import OK, WARNING, RefusedError, answer, refused
 from appliance.system import BusyError, log, open_log
 
 REFUSALS = (BusyError, RefusedError, NoStateError, QueryError, UnkillableError)
@@ -73,8 +73,7 @@ def run(arguments: argparse.Namespace) -> int:
         return arguments.function(arguments, Store(), Cluster(settings))
     except REFUSALS as problem:
         log(f"refused: {problem}")
-        answer(arguments, {"refused": str(problem)}, f"Refused: {problem}")
-        return WARNING
+        return refused(arguments, problem)
 
 
 def told(arguments: argparse.Namespace, state: State, text: str) -> int:

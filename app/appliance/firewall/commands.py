@@ -4,7 +4,7 @@ import argparse
 
 from appliance.firewall import rules
 from appliance.firewall.rules import Settings
-from appliance.output import CRITICAL, OK, WARNING, RefusedError, answer
+from appliance.output import CRITICAL, OK, WARNING, RefusedError, answer, failed, refused
 from appliance.system import BusyError, open_log
 from appliance.trial import session
 from appliance.trial.engine import FailedError, Trials
@@ -31,11 +31,9 @@ def run(arguments: argparse.Namespace) -> int:
     try:
         return {"status": show, "apply": apply, "confirm": confirm, "revert": revert}[arguments.act](arguments)
     except (BusyError, RefusedError) as problem:
-        answer(arguments, {"refused": str(problem)}, f"Refused: {problem}")
-        return WARNING
+        return refused(arguments, problem)
     except FailedError as problem:
-        answer(arguments, {"failed": str(problem)}, f"Failed: {problem}")
-        return CRITICAL
+        return failed(arguments, problem)
 
 
 def apply(arguments: argparse.Namespace) -> int:

@@ -3,7 +3,7 @@
 import argparse
 from collections.abc import Callable
 
-from appliance.output import OK, WARNING, RefusedError, answer
+from appliance.output import OK, RefusedError, answer, refused
 from appliance.redis import guard, live, rejoin, restarts, status, switchover, users
 from appliance.redis.cluster import Cluster
 from appliance.redis.protocol import ReplyError, SilentError
@@ -47,8 +47,7 @@ def run(arguments: argparse.Namespace) -> int:
         return arguments.function(arguments)
     except REFUSALS as problem:
         log(f"refused: {problem}")
-        answer(arguments, {"refused": str(problem)}, f"Refused: {problem}")
-        return WARNING
+        return refused(arguments, problem)
 
 
 def show(arguments: argparse.Namespace) -> int:

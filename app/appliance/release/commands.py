@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 from appliance.backup.taking import RoomError
 from appliance.database.state import NoStateError
-from appliance.output import CRITICAL, OK, WARNING, RefusedError, answer
+from appliance.output import OK, RefusedError, answer, failed, refused
 from appliance.release import installed, listing, rolling, source
 from appliance.release.places import LOCK, Settings
 from appliance.release.state import State
@@ -50,11 +50,9 @@ def run(arguments: argparse.Namespace) -> int:
     try:
         return arguments.function(arguments)
     except REFUSALS as problem:
-        answer(arguments, {"refused": str(problem)}, f"Refused: {problem}")
-        return WARNING
+        return refused(arguments, problem)
     except rolling.FailedError as problem:
-        answer(arguments, {"failed": str(problem)}, f"Failed: {problem}")
-        return CRITICAL
+        return failed(arguments, problem)
 
 
 def release(arguments: argparse.Namespace) -> int:

@@ -2,7 +2,7 @@
 
 import argparse
 
-from appliance.output import OK, WARNING, answer
+from appliance.output import OK, answer, refused
 from appliance.system import BusyError, open_log
 from appliance.trial.engine import Trials
 
@@ -26,7 +26,6 @@ def run(arguments: argparse.Namespace) -> int:
         else:
             names = [arguments.name] if Trials().revert(arguments.name, "it was not confirmed in time") else []
     except BusyError as problem:
-        answer(arguments, {"refused": str(problem)}, f"Refused: {problem}")
-        return WARNING
+        return refused(arguments, problem)
     answer(arguments, {"reverted": names}, f"taken back: {', '.join(names) or 'nothing was on trial'}")
     return OK
