@@ -10,6 +10,10 @@ class RefusedError(Exception):
     """The operation would not be safe; the message says why and what to do."""
 
 
+class FailedError(Exception):
+    """What was tried did not come into force; all is as it was before, and the message says so."""
+
+
 def answer(arguments: argparse.Namespace, data: dict[str, object], text: str) -> None:
     """Say the result in the form that was asked for."""
     print(json.dumps(data) if arguments.json else text)

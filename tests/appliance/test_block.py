@@ -6,8 +6,7 @@ import pytest
 
 from appliance.block import kernel, service
 from appliance.block.request import Request, is_own
-from appliance.output import RefusedError
-from appliance.trial.engine import FailedError
+from appliance.output import FailedError, RefusedError
 
 UNBLOCKABLE = ("127.0.0.0/8", "::1/128", "10.66.0.0/24", "203.0.113.0/28", "2001:db8:5::/48")
 

@@ -8,9 +8,9 @@ import pytest
 
 from appliance.firewall import commands, rules
 from appliance.firewall.rules import Settings
-from appliance.output import CRITICAL, OK, WARNING, RefusedError
+from appliance.output import CRITICAL, OK, WARNING, FailedError, RefusedError
 from appliance.trial import session
-from appliance.trial.engine import FailedError, Trials
+from appliance.trial.engine import Trials
 
 APPLY, UNDO = ["apply"], ["undo"]
 

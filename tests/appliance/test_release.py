@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from appliance.output import RefusedError
+from appliance.output import FailedError, RefusedError
 from appliance.release import checking, commands, installed, listing, places, rolling, serving, state
 from appliance.release.checking import Schema
 from appliance.release.serving import NotServingError
@@ -79,7 +79,7 @@ def test_one_that_is_not_well_on_the_side_touches_nothing(root, monkeypatch):
     have(root, "1-old", "2-new")
     world = Processes(monkeypatch, (places.CANDIDATE, "2-new"))
     put("1-old")
-    with pytest.raises(rolling.FailedError, match="1-old serves as before"):
+    with pytest.raises(FailedError, match="1-old serves as before"):
         put("2-new")
     assert (installed.current(), world.serves) == ("1-old", dict.fromkeys(EVERYTHING, "1-old"))
     assert State.load().history[-1].outcome == FAILED
@@ -91,7 +91,7 @@ def test_the_old_one_comes_back_everywhere_wherever_the_new_one_fails(root, monk
     world = Processes(monkeypatch, (process, "2-new"))
     put("1-old")
     world.begun.clear()
-    with pytest.raises(rolling.FailedError, match="1-old serves again"):
+    with pytest.raises(FailedError, match="1-old serves again"):
         put("2-new")
     touched = EVERYTHING[: EVERYTHING.index(process) + 1]
     assert world.begun == [
@@ -109,7 +109,7 @@ def test_settings_that_do_not_work_stop_at_the_first_instance(root, monkeypatch)
     put("1-old")
     world.serves, world.bad = {}, (("a", "1-old"),)
     world.begun.clear()
-    with pytest.raises(rolling.FailedError):
+    with pytest.raises(FailedError):
         put("1-old")
     assert world.begun == [("a", "1-old")]
 

@@ -5,9 +5,8 @@ import argparse
 from appliance.block.kernel import Kernel
 from appliance.block.request import Request
 from appliance.firewall.rules import Settings
-from appliance.output import OK, RefusedError, answer, failed, refused
+from appliance.output import OK, FailedError, RefusedError, answer, failed, refused
 from appliance.system import log, open_log
-from appliance.trial.engine import FailedError
 
 
 def add(verbs: argparse._SubParsersAction) -> None:

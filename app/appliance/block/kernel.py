@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from appliance.block.request import PREFIX, Request
-from appliance.trial.engine import FailedError
+from appliance.output import FailedError
 
 TABLE = "inet luckygas_blocks"
 

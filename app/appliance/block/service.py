@@ -11,8 +11,7 @@ from collections.abc import Callable, Iterable, Sequence
 from appliance.block.kernel import Kernel
 from appliance.block.request import Request
 from appliance.firewall.rules import Settings
-from appliance.output import RefusedError
-from appliance.trial.engine import FailedError
+from appliance.output import FailedError, RefusedError
 
 FIRST_DESCRIPTOR = 3  # of systemd's socket activation
 LONGEST_DATAGRAM = 2048

@@ -4,10 +4,10 @@ import argparse
 
 from appliance.firewall import rules
 from appliance.firewall.rules import Settings
-from appliance.output import CRITICAL, OK, WARNING, RefusedError, answer, failed, refused
+from appliance.output import CRITICAL, OK, WARNING, FailedError, RefusedError, answer, failed, refused
 from appliance.system import BusyError, open_log
 from appliance.trial import session
-from appliance.trial.engine import FailedError, Trials
+from appliance.trial.engine import Trials
 
 NAME = "firewall"
 

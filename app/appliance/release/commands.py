@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 from appliance.backup.taking import RoomError
 from appliance.database.state import NoStateError
-from appliance.output import OK, RefusedError, answer, failed, refused
+from appliance.output import OK, FailedError, RefusedError, answer, failed, refused
 from appliance.release import installed, listing, rolling, source
 from appliance.release.places import LOCK, Settings
 from appliance.release.state import State
@@ -51,7 +51,7 @@ def run(arguments: argparse.Namespace) -> int:
         return arguments.function(arguments)
     except REFUSALS as problem:
         return refused(arguments, problem)
-    except rolling.FailedError as problem:
+    except FailedError as problem:
         return failed(arguments, problem)
 
 

@@ -7,7 +7,7 @@ from appliance.backup import watch
 from appliance.database.cluster import Cluster
 from appliance.database.settings import Settings as DatabaseSettings
 from appliance.database.state import Store
-from appliance.output import RefusedError
+from appliance.output import FailedError, RefusedError
 from appliance.release import checking, installed, serving
 from appliance.release.places import CURRENT, Settings
 from appliance.release.serving import NotServingError
@@ -16,10 +16,6 @@ from appliance.system import log
 
 Say = Callable[[str], None]
 UP_TO_DATE = "up to date"
-
-
-class FailedError(Exception):
-    """A release did not come into force; what served before serves again."""
 
 
 def put_in_force(release: str, settings: Settings, *, with_backup: bool, say: Say) -> list[str]:

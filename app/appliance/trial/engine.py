@@ -11,17 +11,13 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Self
 
-from appliance.output import RefusedError
+from appliance.output import FailedError, RefusedError
 from appliance.system import locked, log, run, write_file
 from appliance.trial import session
 
 DIRECTORY = Path("/var/lib/luckygas/trials")
 COMMAND = "/usr/local/bin/luckygas"
 TIMEOUT_SECONDS = 20
-
-
-class FailedError(Exception):
-    """What was tried cannot be put in force; all is as it was before."""
 
 
 @dataclass(frozen=True)
