@@ -61,6 +61,8 @@ def test_rolling_restart(machine: Machine) -> None:
     assert not load.failed()
     assert not load.lost()
     assert [node["restart_pending"] for node in machine.status()["nodes"]] == [False, False, False]
+    # Nor does repmgr's daemon run what was replaced.
+    assert "repmgrd@" not in machine.run("luckygas doctor --json", check=False)
 
 
 def test_the_pool_takes_up_what_was_upgraded(machine: Machine) -> None:

@@ -12,6 +12,7 @@ from appliance.database.state import STABLE, State, Store
 from appliance.database.switchover import switchover
 from appliance.output import RefusedError
 from appliance.system import has_replaced_files, run
+from appliance.units import shown
 
 DRAIN_SECONDS = 2.0
 
@@ -35,6 +36,7 @@ def restart_all(store: Store, cluster: Cluster, *, only_pending: bool, say: Call
     state = store.load()
     nodes = cluster.look()
     todo = pending(cluster, nodes) if only_pending else list(nodes)
+    restart_watchers(cluster, only_pending=only_pending)
     for name in todo:
         if name != state.primary:
             say(f"{name}: restarting")
@@ -47,6 +49,13 @@ def restart_all(store: Store, cluster: Cluster, *, only_pending: bool, say: Call
     say(f"{state.primary} leads; {former} comes back as a standby")
     rejoin(store, cluster, former)
     return store.load()
+
+
+def restart_watchers(cluster: Cluster, *, only_pending: bool) -> None:
+    """Restart repmgr's daemons, which serve nobody; the supervisor watches the primary meanwhile."""
+    for one in shown([instance.watcher for instance in cluster.instances.values()], "Id", "MainPID"):
+        if not only_pending or has_replaced_files(int(one["MainPID"])):
+            run(["systemctl", "restart", one["Id"]], timeout=60)
 
 
 def restart_standby(store: Store, cluster: Cluster, name: str) -> None:

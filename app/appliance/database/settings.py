@@ -26,6 +26,11 @@ class Instance:
         return f"postgresql@{VERSION}-{self.name}.service"
 
     @property
+    def watcher(self) -> str:
+        """The unit of repmgr's daemon for it."""
+        return f"repmgrd@{self.name}.service"
+
+    @property
     def data(self) -> Path:
         """Its data directory."""
         return Path(f"/var/lib/postgresql/{VERSION}/{self.name}")
