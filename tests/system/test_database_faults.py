@@ -1,5 +1,6 @@
 """Everything else that can happen to the database. After each: one primary, three instances, nothing lost."""
 
+import json
 import os
 from functools import partial
 
@@ -106,6 +107,25 @@ def test_promoted_behind_our_back(machine: Machine) -> None:
         machine.wait_until_whole()
     assert machine.primary() == leader
     assert not load.lost()
+
+
+def test_one_that_was_promoted_by_hand_archives_nothing(machine: Machine) -> None:
+    """However long it leads: its timeline's number is the next failover's, and stays free for that."""
+    rogue = machine.standbys()[0]
+    counts = "SELECT archived_count, failed_count FROM pg_stat_archiver"
+    machine.run(f"systemctl stop {SUPERVISOR} luckygas-database-reconcile.timer 'repmgrd@*'")
+    machine.sql(rogue, "SELECT pg_stat_reset_shared('archiver'), pg_promote()")
+    machine.wait(lambda: machine.sql(rogue, counts) not in ("", "0|0"), "it tries to archive")
+    assert machine.sql(rogue, counts).startswith("0|")
+    machine.run(f"systemctl start {SUPERVISOR}")
+    machine.wait_until_whole()
+    machine.run("luckygas db switchover")
+    machine.sql(machine.primary(), "SELECT pg_switch_wal()")
+
+    def archive() -> dict:
+        return json.loads(machine.run("luckygas backups --json", check=False))["archive"]
+
+    machine.wait(lambda: not archive()["missing"] and not archive()["waiting_segments"], "all is archived", 150)
 
 
 def test_both_replicas_killed(machine: Machine) -> None:
