@@ -94,6 +94,7 @@ def test_a_new_primary_archives_what_its_predecessor_did_not(primary):
     assert done.with_suffix(".ready").exists()
     assert not done.exists()
     assert archive.heal(primary, [gone, gap]) == []
+    assert archive.lost(primary, [gone, gap]) == [gone]
     assert archive.waiting(primary) == 1
 
 

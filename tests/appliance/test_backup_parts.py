@@ -105,6 +105,11 @@ def test_what_was_broken_off_is_begun_again_after_a_while():
     assert watch.due(view([]), 1e9) == [BACKUP]
 
 
+def test_a_lost_segment_is_made_up_for_by_a_new_backup_which_is_not_begun_again_and_again():
+    assert watch.due(view([backup(1)], missing=["A"]), 1e9, ["A"]) == [BACKUP]
+    assert watch.due(view([backup(1)], missing=["A"], wanted={BACKUP: 1000.0}), 1100, ["A"]) == []
+
+
 def test_a_list_without_a_backup_is_critical():
     found = listing.report(view([]), 0)
     assert found.severity == CRITICAL

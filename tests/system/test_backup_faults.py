@@ -55,6 +55,21 @@ def test_a_failover_leaves_no_gap_in_the_archive(machine: Machine) -> None:
     assert not load.lost()
 
 
+def test_a_lost_segment_is_made_up_for_by_a_new_backup(machine: Machine) -> None:
+    """As when the primary's files are gone before it has archived them: from there on nothing could be restored."""
+    before, leader = labels(machine), machine.primary()
+    segments = []
+    for _ in range(2):  # something must come after the one that is lost
+        machine.sql(leader, "INSERT INTO chaos (id) VALUES (random())")
+        segments.append(machine.sql(leader, "SELECT pg_walfile_name(pg_switch_wal())"))
+    machine.wait(lambda: machine.run(f"ls {ARCHIVE}/*/{segments[1]}-*", check=False), "all is archived")
+    machine.run(f"rm {ARCHIVE}/*/{segments[0]}-* /var/lib/postgresql/17/{leader}/pg_wal/{segments[0]}")
+    machine.run("systemctl start luckygas-backup-watch.service")
+    machine.wait(lambda: labels(machine) != before, "a new backup", 90)
+    assert not backups(machine)["archive"]["missing"]
+    machine.wait_until_idle()
+
+
 @RARE
 @pytest.mark.parametrize("fault", ["primary", "backup", "machine"])
 def test_a_backup_that_was_broken_off_is_taken_again(machine: Machine, large: None, fault: str) -> None:

@@ -101,6 +101,11 @@ def heal(instance: Instance, gaps: Iterable[str]) -> list[str]:
     return healed
 
 
+def lost(instance: Instance, gaps: Iterable[str]) -> list[str]:
+    """Return those segments that the primary has no more, so that they will never be archived."""
+    return [segment for segment in gaps if not (instance.data / "pg_wal" / segment).exists()]
+
+
 def write_canary(instance: Instance) -> None:
     """Write a row by which a restored copy shows how old it is; an idle database archives because of it."""
     postgres.query(instance, *CANARY, timeout=10)

@@ -141,7 +141,7 @@ def gaps(view: View, newest: str) -> Iterable[tuple[bool, str]]:
     """Yield what the archive lacks, on the way from the newest backup to today and from before it."""
     if view.missing:
         named = archive.named(view.missing)
-        yield True, f"WAL is missing from the archive: {named}; for a new start: luckygas backup --full"
+        yield True, f"WAL is missing from the archive: {named}; if it is lost, a new backup begins by itself"
     if view.forgone:
         named = archive.named(view.forgone)
         yield False, f"WAL of before {newest} is lost: {named}; moments between there and that backup are, too"

@@ -64,10 +64,13 @@ def look(primary: Instance | None) -> View:
     return View(backups, found, missing, waiting, remembered, forgone, sealed.held())
 
 
-def due(view: View, now: float) -> list[str]:
-    """Return the work that has to be begun again, or for the first time."""
-    never = {} if view.backups else {BACKUP: 0.0}
-    wanted = never | view.record.wanted
+def due(view: View, now: float, lost: list[str] | None = None) -> list[str]:
+    """Return the work that has to be begun again, or for the first time.
+
+    Past `lost` segments nothing can be restored until there is a newer backup.
+    """
+    needed = {} if view.backups and not lost else {BACKUP: 0.0}
+    wanted = needed | view.record.wanted
     return [work for work in UNITS if work in wanted and now - wanted[work] >= RETRY_SECONDS]
 
 
@@ -86,7 +89,10 @@ def watch(store: Store, cluster: Cluster, say: pgbackrest.Say) -> View | None:
         say(f"{primary.name} archives what its predecessor did not: {archive.named(healed)}")
         with contextlib.suppress(QueryError):
             postgres.query(primary, "SELECT pg_switch_wal()", timeout=10)  # its archiver looks when a segment is full
-    for work in due(view, time.time()):
+    lost = archive.lost(primary, view.missing) if primary else []
+    if lost:
+        say(f"{archive.named(lost)} was lost before it was archived, so a new backup is wanted")
+    for work in due(view, time.time(), lost):
         if not record.is_under_way(work):
             say(f"{work}: begun again")
             run(["systemctl", "start", "--no-block", UNITS[work]], timeout=10)
