@@ -11,7 +11,6 @@ from test_backup import backups, labels, metric
 
 from conftest import Appliance
 
-RARE = pytest.mark.skipif(int(os.environ.get("LUCKYGAS_ROUNDS", "10")) < 3, reason="takes long: by make system")
 HERE = Path(__file__).parent
 AUTHORITY = "/usr/local/share/ca-certificates/lg-test-s3.crt"
 TRUST = f"""
@@ -139,7 +138,7 @@ def test_a_dump_comes_back_from_the_bucket(machine: Machine, copied: dict) -> No
     machine.sql(machine.primary(), "DROP SCHEMA restored CASCADE")
 
 
-@RARE
+@pytest.mark.long
 @pytest.mark.parametrize("mode", ["refuse", "cut 300000"])
 def test_an_outage_reaches_neither_the_archive_nor_the_list(machine: Machine, s3: S3, mode: str) -> None:
     before = set(ask(machine, "sorted(k for k in keys() if '/backup/' in k)").split())
@@ -158,7 +157,7 @@ def test_an_outage_reaches_neither_the_archive_nor_the_list(machine: Machine, s3
     assert newest in ask(machine, "keys()")
 
 
-@RARE
+@pytest.mark.long
 def test_refused_credentials_are_said(machine: Machine) -> None:
     authorize = (
         "(u := __import__('urllib.request').request).urlopen(u.Request('https://localhost:9001/moto-api/reset-auth',"
@@ -173,7 +172,7 @@ def test_refused_credentials_are_said(machine: Machine) -> None:
     assert copy(machine).endswith("exit 0")
 
 
-@RARE
+@pytest.mark.long
 def test_what_the_repository_let_go_of_goes_from_the_bucket_too(machine: Machine) -> None:
     oldest = labels(machine)[0]
     assert oldest in ask(machine, "keys()")
@@ -182,7 +181,7 @@ def test_what_the_repository_let_go_of_goes_from_the_bucket_too(machine: Machine
     assert oldest not in ask(machine, "keys()")
 
 
-@RARE
+@pytest.mark.long
 def test_back_from_the_bucket_to_production(machine: Machine) -> None:
     machine.sql(machine.primary(), "TRUNCATE chaos")
     machine.sql(machine.primary(), "INSERT INTO chaos (id) SELECT 'row-' || n FROM generate_series(1, 100) n")

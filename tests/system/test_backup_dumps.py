@@ -10,7 +10,6 @@ from test_backup import backups, metric
 
 from conftest import Appliance
 
-RARE = pytest.mark.skipif(int(os.environ.get("LUCKYGAS_ROUNDS", "10")) < 3, reason="takes long: by make system")
 SEALED = "/var/lib/luckygas/sealed"
 # A check that reads another table is what a restore stumbles over: neither order nor search path are as they were.
 UNRESTORABLE = (
@@ -91,7 +90,7 @@ def test_with_the_passphrase_and_gpg_alone_everything_else_comes_back(machine: M
         machine.run("rm -rf /tmp/opened /tmp/.gnupg")
 
 
-@RARE
+@pytest.mark.long
 def test_the_playbooks_call_the_verbs(machine: Machine, appliance: Appliance, dump: dict) -> None:
     assert appliance.playbook("backup.yml", "-e", "backup_options=--full").status == 0
     play = appliance.playbook("restore.yml", "-e", f"restore_set={dump['label']}")

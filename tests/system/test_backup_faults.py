@@ -1,14 +1,12 @@
 """What goes wrong while backups are taken, archived and restored: nothing half-done counts, and it heals by itself."""
 
 import json
-import os
 import time
 
 import pytest
 from machine import Load, Machine
 from test_backup import ARCHIVE, METRICS, REPOSITORY, backups, begin_again, labels, metric
 
-RARE = pytest.mark.skipif(int(os.environ.get("LUCKYGAS_ROUNDS", "10")) < 3, reason="takes long: by make system")
 STATE = "/var/lib/luckygas/database/state.json"
 WAIT_FOR_COPYING = "until pgrep -f 'pgbackrest.*--type=full.*backup$' >/dev/null; do sleep 0.02; done"
 
@@ -70,7 +68,7 @@ def test_a_lost_segment_is_made_up_for_by_a_new_backup(machine: Machine) -> None
     machine.wait_until_idle()
 
 
-@RARE
+@pytest.mark.long
 @pytest.mark.parametrize("fault", ["primary", "backup", "machine"])
 def test_a_backup_that_was_broken_off_is_taken_again(machine: Machine, large: None, fault: str) -> None:
     before = labels(machine)
@@ -123,9 +121,7 @@ def test_without_room_nothing_is_begun_and_it_is_said(machine: Machine) -> None:
     machine.wait(lambda: backups(machine)["backups"][-1]["verdict"] == "good", "and proven", 120)
 
 
-@pytest.mark.parametrize(
-    "seconds", [pytest.param(0.0, marks=RARE), 0.5, pytest.param(1.0, marks=RARE), pytest.param(1.5, marks=RARE)]
-)
+@pytest.mark.parametrize("seconds", [0.5, *(pytest.param(at, marks=pytest.mark.long) for at in (0.0, 1.0, 1.5))])
 def test_a_restore_that_was_killed_ends_whole(machine: Machine, seconds: float) -> None:
     """Killed after it began to take over: the old data leads, or the restored one, and never both."""
     machine.sql(machine.primary(), "INSERT INTO chaos (id) VALUES (random())")
@@ -146,7 +142,7 @@ def test_a_restore_that_was_killed_ends_whole(machine: Machine, seconds: float) 
     machine.run("luckygas backup && luckygas backup prove; luckygas restore-discard old --yes-i-mean luckygas")
 
 
-@RARE
+@pytest.mark.long
 def test_an_idle_database_is_archived_within_a_minute(machine: Machine) -> None:
     segment = machine.sql(machine.primary(), "INSERT INTO chaos (id) VALUES (random())")
     segment = machine.sql(machine.primary(), "SELECT pg_walfile_name(pg_current_wal_lsn())")

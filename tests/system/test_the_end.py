@@ -1,0 +1,29 @@
+"""After all that the tests before did to it, the appliance is as the playbook wants it, and checks itself well."""
+
+import json
+
+from machine import Machine
+
+from conftest import Appliance
+
+
+def test_a_healthy_appliance_passes_every_self_check(appliance: Appliance) -> None:
+    play = appliance.playbook("verify.yml")
+    assert play.status == 0, play.output
+    assert play.changed == 0
+
+
+def test_a_second_run_changes_nothing_and_moves_nobody(machine: Machine, appliance: Appliance) -> None:
+    """Whoever leads by now, the playbook leaves it there."""
+    machine.run("luckygas db switchover && luckygas redis switchover")
+    machine.wait_until_whole()
+
+    def leaders() -> tuple[str, int, str]:
+        database, redis = machine.status(), json.loads(machine.run("luckygas redis status --json", check=False))
+        return database["primary"], database["epoch"], redis["master"]
+
+    before = leaders()
+    play = appliance.playbook("site.yml")
+    assert play.status == 0, play.output
+    assert play.changed == 0, play.output
+    assert leaders() == before
