@@ -23,6 +23,8 @@ SELECT pg_is_in_recovery(),
   coalesce(CASE WHEN pg_last_wal_receive_lsn() = pg_last_wal_replay_lsn() THEN 0
                 ELSE extract(epoch FROM clock_timestamp() - pg_last_xact_replay_timestamp()) END, 0)
 """
+# What a restore leaves in postgresql.auto.conf. One that leads does not heed it, and a rejoin takes it away.
+TARGET_SETTINGS = "restore_command|recovery_[a-z_]+"
 
 
 class QueryError(Exception):

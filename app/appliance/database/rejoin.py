@@ -164,9 +164,9 @@ def copy(instance: Instance, upstream: Instance) -> None:
 def write_standby(instance: Instance, upstream: Instance) -> None:
     """Have the data directory say that it is a standby, and whose."""
     file = instance.data / "postgresql.auto.conf"
-    # A restore leaves its target behind, at which a standby would stop.
+    # At the target of a restore, which that leaves behind, a standby would stop.
     ours = re.compile(
-        r"\s*(primary_conninfo|primary_slot_name|synchronous_standby_names|restore_command|recovery_\w+)\s*="
+        rf"\s*(primary_conninfo|primary_slot_name|synchronous_standby_names|{postgres.TARGET_SETTINGS})\s*="
     )
     kept = [line for line in file.read_text().splitlines() if not ours.match(line)] if file.exists() else []
     wanted = [f"{name} = '{value}'" for name, value in postgres.upstream_settings(instance, upstream).items()]

@@ -151,7 +151,8 @@ def set_by_hand(_: Settings) -> Iterator[Found]:
         rows = postgres.query(
             one,
             "SELECT name, setting FROM pg_file_settings"
-            f" WHERE sourcefile LIKE '%/postgresql.auto.conf' AND name NOT IN ({ours})",
+            f" WHERE sourcefile LIKE '%/postgresql.auto.conf' AND name NOT IN ({ours})"
+            f" AND name !~ '^({postgres.TARGET_SETTINGS})$'",
         )
         for name, value in rows:
             yield Found(f"{name} = {value} on {one.name}", name)
