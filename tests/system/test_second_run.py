@@ -1,4 +1,7 @@
-"""After all that the tests before did to it, the appliance is as the playbook wants it, and checks itself well."""
+"""After all that the tests before did to it, the appliance is as the playbook wants it, and checks itself well.
+
+The tests after this one touch files on purpose, which a run of the playbook then puts in force.
+"""
 
 import json
 
