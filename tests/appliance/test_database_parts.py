@@ -1,7 +1,10 @@
 """The smaller decisions: who may start, what the pool is told, when commits wait, what an operator reads."""
 
+import contextlib
 import itertools
 import json
+import signal
+import subprocess
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -117,6 +120,49 @@ def test_commits_wait_again_once_a_standby_has_confirmed_all() -> None:
 def test_switchover_is_refused_with_the_reason(state, nodes, to, reason) -> None:
     with pytest.raises(RefusedError, match=reason):
         switchover.pick(state, nodes, to)
+
+
+@pytest.mark.parametrize(
+    ("state", "end"),
+    [("shut down", (1 << 32) + 0x20000028), ("shutting down", None), ("shut down in recovery", None), ("", None)],
+)
+def test_the_end_of_wal_is_known_once_a_primary_has_written_its_last_record(settings, monkeypatch, state, end) -> None:
+    told = f"Database cluster state:    {state}\nLatest checkpoint location:  1/20000028\n"
+    monkeypatch.setattr(switchover, "run", lambda *_, **__: SimpleNamespace(stdout=told))
+    assert switchover.end_of_wal(settings.instances["pg1"]) == end
+
+
+@pytest.fixture
+def server(monkeypatch):
+    """Return what starts a process in the place of a server; it ends with the test."""
+    with contextlib.ExitStack() as stack:
+
+        def start(shell: str) -> subprocess.Popen:
+            command = ["/bin/sh", "-c", f"{shell} echo; read line"]
+            process = stack.enter_context(subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE))  # noqa: S603
+            process.stdout.read(1)
+            monkeypatch.setattr(processes, "postmaster", lambda _: process.pid)
+            return process
+
+        yield start
+
+
+def test_a_stop_ends_with_what_was_waited_for_though_the_server_still_tidies_up(settings, server) -> None:
+    process = server("trap '' INT;")
+    assert switchover.stop(settings.instances["pg1"], lambda: 5) == 5
+    assert process.poll() is None
+
+
+def test_a_stop_ends_when_the_server_is_gone(settings, server) -> None:
+    process = server("")
+    assert switchover.stop(settings.instances["pg1"]) is None
+    assert process.wait(1) == -signal.SIGINT
+
+
+def test_a_server_that_does_not_stop_is_said(settings, server) -> None:
+    server("trap '' INT;")
+    with pytest.raises(RefusedError, match=r"pg1 did not stop within 0[.]1 s; nothing was promoted"):
+        switchover.stop(settings.instances["pg1"], patience=0.1)
 
 
 def test_switchover_goes_to_the_one_asked_for() -> None:

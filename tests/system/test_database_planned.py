@@ -30,9 +30,9 @@ def test_switchover(machine: Machine, clients: int, period: float) -> None:
         f" | acknowledged {acknowledged} | failed {failed} |"
     )
     assert failed == 0
-    # The load and its client are on the same processors; on two of them a single round can take twice as long.
-    assert middle <= 0.5
-    assert worst <= 1.0
+    # What tells a fault from a slow machine: the load and its clients are on the same processors.
+    assert middle <= 1
+    assert worst <= 2
 
 
 def test_upgrade_of_the_packages(machine: Machine) -> None:

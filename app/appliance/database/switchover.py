@@ -10,6 +10,7 @@ import re
 import select
 import signal
 import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
@@ -143,13 +144,10 @@ def hand_over(cluster: Cluster, nodes: Nodes, old: str, to: str) -> None:
         raise RefusedError(message)
     log(f"clients wait (after {time.monotonic() - began:.3f} s)")
     instance = cluster.instances[old]
-    stop(instance)
-    control = run([BIN / "pg_controldata", instance.data], user="postgres", timeout=5).stdout
-    last = re.search(r"Latest checkpoint location:\s+(\w+)/(\w+)", control)
-    if "shut down\n" not in control or last is None:
+    needed = stop(instance, lambda: end_of_wal(instance)) or end_of_wal(instance)
+    if needed is None:
         message = f"{old} did not stop cleanly; it is started again"
         raise RefusedError(message)
-    needed = (int(last[1], 16) << 32) + int(last[2], 16)
     deadline = time.monotonic() + 3
     while (has := cluster.look_at(to).position) <= needed:
         if time.monotonic() > deadline:
@@ -169,19 +167,32 @@ def ease_stop(cluster: Cluster, old: str, to: str) -> None:
     postgres.query(cluster.instances[to], "CHECKPOINT", timeout=60)
 
 
-def stop(instance: Instance, patience: float = 10.0) -> None:
-    """Shut a server down cleanly, and know the moment when it is down: systemctl would tell 0.3 s later."""
+def end_of_wal(instance: Instance) -> int | None:
+    """Return the place of the last record of a server that was shut down; None before it is written."""
+    control = run([BIN / "pg_controldata", instance.data], user="postgres", timeout=5).stdout
+    last = re.search(r"Latest checkpoint location:\s+(\w+)/(\w+)", control)
+    return (int(last[1], 16) << 32) + int(last[2], 16) if "shut down\n" in control and last else None
+
+
+def stop(instance: Instance, seen: Callable[[], int | None] = lambda: None, patience: float = 10.0) -> int | None:
+    """Shut a server down cleanly; returns what `seen` finds, at once, or None when it is down.
+
+    After its last record a server tidies up, for seconds where there is much old WAL: clients need not wait for that.
+    """
     pid = processes.postmaster(instance)
     if pid is None:
-        return
+        return None
     descriptor = os.pidfd_open(pid)
     try:
         with contextlib.suppress(ProcessLookupError):
             signal.pidfd_send_signal(descriptor, signal.SIGINT)
         poll = select.poll()
         poll.register(descriptor, select.POLLIN)
-        if not poll.poll(patience * 1000):
-            message = f"{instance.name} did not stop within {patience:g} s; nothing was promoted"
-            raise RefusedError(message)
+        deadline = time.monotonic() + patience
+        while (found := seen()) is None and not poll.poll(10):
+            if time.monotonic() > deadline:
+                message = f"{instance.name} did not stop within {patience:g} s; nothing was promoted"
+                raise RefusedError(message)
+        return found
     finally:
         os.close(descriptor)
