@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from datetime import datetime
 from pathlib import Path
 
-from appliance.system import run
+from appliance.system import has_replaced_files, run
 
 
 def properties(unit: str) -> dict[str, str]:
@@ -20,6 +20,11 @@ def shown(units: Iterable[str], *names: str) -> list[dict[str, str]]:
     command = ["systemctl", "show", f"--property={','.join(names)}", *units]
     blocks = run(command, timeout=10).stdout.strip().split("\n\n")
     return [dict(line.split("=", 1) for line in block.splitlines()) for block in blocks if block]
+
+
+def running_replaced(units: Iterable[str]) -> list[str]:
+    """Return those that run a program, or a library, which an upgrade has replaced."""
+    return [one["Id"] for one in shown(units, "Id", "MainPID") if has_replaced_files(int(one.get("MainPID", "0")))]
 
 
 def is_older_than_its_files(unit: dict[str, str], others: Iterable[str] = ()) -> bool:

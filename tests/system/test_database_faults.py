@@ -1,10 +1,10 @@
 """Everything else that can happen to the database. After each: one primary, three instances, nothing lost."""
 
-import json
 from functools import partial
 
 import pytest
 from machine import Load, Machine
+from test_backup import backups
 
 SUPERVISOR = "luckygas-database-supervisor.service"
 STATE = "/var/lib/luckygas/database/state.json"
@@ -118,10 +118,11 @@ def test_one_that_was_promoted_by_hand_archives_nothing(machine: Machine) -> Non
     machine.run("luckygas db switchover")
     machine.sql(machine.primary(), "SELECT pg_switch_wal()")
 
-    def archive() -> dict:
-        return json.loads(machine.run("luckygas backups --json", check=False))["archive"]
+    def is_archived() -> bool:
+        archive = backups(machine)["archive"]
+        return not archive["missing"] and not archive["waiting_segments"]
 
-    machine.wait(lambda: not archive()["missing"] and not archive()["waiting_segments"], "all is archived", 150)
+    machine.wait(is_archived, "all is archived", 150)
 
 
 def test_both_replicas_killed(machine: Machine) -> None:

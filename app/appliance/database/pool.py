@@ -7,7 +7,8 @@ from pathlib import Path
 from appliance.database.postgres import psql
 from appliance.database.settings import BIN, SOCKETS, Settings
 from appliance.output import RefusedError
-from appliance.system import begin, has_replaced_files, log, run, write_file
+from appliance.system import begin, log, run, write_file
+from appliance.units import running_replaced
 
 # pgBouncer takes several hosts but one port: here each instance's socket has a directory, and the same name in it.
 LINKS = Path("/run/luckygas-database")
@@ -83,8 +84,7 @@ def point(settings: Settings, primary: str, readers: Iterable[str]) -> bool:
 
 def restart_pending() -> bool:
     """Tell whether the pool runs with a replaced program."""
-    pid = run(["systemctl", "show", "--value", "--property=MainPID", UNIT], timeout=5).stdout.strip()
-    return pid.isdigit() and has_replaced_files(int(pid))
+    return bool(running_replaced([UNIT]))
 
 
 def restart() -> None:

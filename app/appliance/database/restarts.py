@@ -12,7 +12,7 @@ from appliance.database.state import STABLE, State, Store
 from appliance.database.switchover import switchover
 from appliance.output import RefusedError
 from appliance.system import has_replaced_files, run
-from appliance.units import shown
+from appliance.units import running_replaced
 
 DRAIN_SECONDS = 2.0
 
@@ -53,9 +53,9 @@ def restart_all(store: Store, cluster: Cluster, *, only_pending: bool, say: Call
 
 def restart_watchers(cluster: Cluster, *, only_pending: bool) -> None:
     """Restart repmgr's daemons, which serve nobody; the supervisor watches the primary meanwhile."""
-    for one in shown([instance.watcher for instance in cluster.instances.values()], "Id", "MainPID"):
-        if not only_pending or has_replaced_files(int(one["MainPID"])):
-            run(["systemctl", "restart", one["Id"]], timeout=60)
+    units = [instance.watcher for instance in cluster.instances.values()]
+    for unit in running_replaced(units) if only_pending else units:
+        run(["systemctl", "restart", unit], timeout=60)
 
 
 def restart_standby(store: Store, cluster: Cluster, name: str) -> None:

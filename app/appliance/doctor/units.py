@@ -9,8 +9,8 @@ from appliance.doctor.examination import Found, examines
 from appliance.doctor.settings import Settings
 from appliance.output import CRITICAL
 from appliance.status.machine import wanted
-from appliance.system import has_replaced_files, run
-from appliance.units import shown
+from appliance.system import run
+from appliance.units import running_replaced, shown
 
 OURS = (
     "luckygas-*",
@@ -95,10 +95,8 @@ def reload_needed(_: Settings) -> Iterator[Found]:
 @examines("units.replaced", why="an upgrade is installed and not in force", what="systemctl restart {}")
 def replaced(_: Settings) -> Iterator[Found]:
     """Find services that run a program, or a library, which an upgrade has replaced."""
-    for one in shown(wanted(), "Id", "MainPID"):
-        pid = int(one.get("MainPID", "0"))
-        if pid and not RESTARTED_BY_THEIR_PART.match(one["Id"]) and has_replaced_files(pid):
-            yield Found(f"{one['Id']} runs what was replaced", one["Id"])
+    for name in running_replaced(name for name in wanted() if not RESTARTED_BY_THEIR_PART.match(name)):
+        yield Found(f"{name} runs what was replaced", name)
 
 
 @examines(
