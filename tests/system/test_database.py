@@ -8,6 +8,8 @@ from functools import partial
 import pytest
 from machine import Load, Machine
 
+pytestmark = pytest.mark.alone
+
 # Rounds of each fault; CI runs fewer than a release does.
 KILLS = int(os.environ.get("LUCKYGAS_KILLS", "20"))
 ROUNDS = int(os.environ.get("LUCKYGAS_ROUNDS", "5"))

@@ -125,6 +125,7 @@ def test_one_that_was_promoted_by_hand_archives_nothing(machine: Machine) -> Non
     machine.wait(is_archived, "all is archived", 150)
 
 
+@pytest.mark.alone
 def test_both_replicas_killed(machine: Machine) -> None:
     """Writes go on within five seconds, and wait for a standby again once one is back."""
     leader = machine.primary()
@@ -169,7 +170,8 @@ def test_data_directory_removed(machine: Machine) -> None:
     """The primary's files are gone under it."""
     old = machine.primary()
     with Load(machine, 4, 0.05) as load:
-        at = float(machine.run(f"date +%s.%N; rm -rf {data(old)}").splitlines()[0])
+        # Once more: the server may have put a file into a directory that was just emptied.
+        at = float(machine.run(f"date +%s.%N; rm -rf {data(old)} || rm -rf {data(old)}").splitlines()[0])
         writes_elsewhere(machine, load, old)
         machine.wait_until_whole(180)
     print(f"\ndata directory removed: writes elsewhere after {load.outage(at, machine.port(old)):.2f} s")
@@ -177,6 +179,7 @@ def test_data_directory_removed(machine: Machine) -> None:
     assert not load.lost()
 
 
+@pytest.mark.alone
 def test_frozen_with_repmgrd_restarted(machine: Machine) -> None:
     """repmgrd cannot start while its upstream hangs; and the frozen one wakes up later."""
     old = machine.primary()

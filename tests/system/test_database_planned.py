@@ -7,6 +7,8 @@ import statistics
 import pytest
 from machine import Load, Machine
 
+pytestmark = pytest.mark.alone
+
 SWITCHOVERS = int(os.environ.get("LUCKYGAS_SWITCHOVERS", "10"))
 
 

@@ -16,6 +16,8 @@ from redis_pair import PORTS, Pair
 
 from conftest import Appliance, wait_until
 
+pytestmark = pytest.mark.alone
+
 # How many of a thousand keys go over their edge; CI has fewer than a release.
 OVER_THE_EDGE = int(os.environ.get("LUCKYGAS_KEYS_OVER_EDGE", "1000"))
 LIMITS = {"basic": (20, 100), "standard": (100, 1000), "premium": (500, 10_000), "enterprise": (2000, 100_000)}

@@ -2,6 +2,7 @@
 
 import time
 
+import pytest
 from machine import Machine
 from test_order import CUSTOMER
 
@@ -42,6 +43,7 @@ def test_whoever_wrote_sees_it_at_once_on_either_instance(appliance: Appliance) 
         assert created.json["id"] in list_customers(appliance, key)
 
 
+@pytest.mark.alone
 def test_nothing_fails_while_all_standbys_stop_and_come_back(appliance: Appliance, machine: Machine) -> None:
     key = appliance.new_key()
     list_customers(appliance, key)

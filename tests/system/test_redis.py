@@ -9,6 +9,8 @@ from redis_pair import PORTS, Load, Pair
 
 from conftest import wait_until
 
+pytestmark = pytest.mark.alone
+
 # Rounds of each fault; CI runs fewer than a release does.
 KILLS = int(os.environ.get("LUCKYGAS_REDIS_KILLS", "10"))
 ROUNDS = int(os.environ.get("LUCKYGAS_REDIS_ROUNDS", "5"))

@@ -5,9 +5,12 @@ The tests after this one touch files on purpose, which a run of the playbook the
 
 import json
 
+import pytest
 from machine import Machine
 
 from conftest import Appliance
+
+pytestmark = pytest.mark.alone
 
 
 def test_a_healthy_appliance_passes_every_self_check(appliance: Appliance) -> None:
