@@ -2,7 +2,8 @@
 
     python3 s3_proxy.py LISTEN TARGET DIRECTORY          DIRECTORY/mode: pass, refuse, stall, or cut N (after N bytes)
 
-DIRECTORY/sent holds how many bytes went towards the S3 since the mode was written last.
+LISTEN and TARGET are ports of the loopback, or paths of sockets. DIRECTORY/sent holds how many bytes went towards the
+S3 since the mode was written last.
 """
 
 import contextlib
@@ -11,7 +12,23 @@ import sys
 import threading
 from pathlib import Path
 
-LISTEN, TARGET, DIRECTORY = int(sys.argv[1]), int(sys.argv[2]), Path(sys.argv[3])
+LISTEN, TARGET, DIRECTORY = sys.argv[1], sys.argv[2], Path(sys.argv[3])
+
+
+def listen(place: str) -> socket.socket:
+    """Return a server at a port or a path."""
+    if place.isdigit():
+        return socket.create_server(("127.0.0.1", int(place)))
+    return socket.create_server(place, family=socket.AF_UNIX)
+
+
+def connect(place: str) -> socket.socket:
+    """Return a connection to a port or a path."""
+    if place.isdigit():
+        return socket.create_connection(("127.0.0.1", int(place)))
+    made = socket.socket(socket.AF_UNIX)
+    made.connect(place)
+    return made
 
 
 class Fault:
@@ -47,13 +64,13 @@ def pump(source: socket.socket, sink: socket.socket, fault: Fault | None) -> Non
 def main() -> None:
     """Serve for ever."""
     fault = Fault()
-    with socket.create_server(("127.0.0.1", LISTEN)) as server:
+    with listen(LISTEN) as server:
         while True:
             client, _ = server.accept()
             if not fault.allows(0):
                 client.close()
                 continue
-            target = socket.create_connection(("127.0.0.1", TARGET))
+            target = connect(TARGET)
             threading.Thread(target=pump, args=(client, target, fault), daemon=True).start()
             threading.Thread(target=pump, args=(target, client, None), daemon=True).start()
 

@@ -1,17 +1,20 @@
 """The copy in a bucket: an S3 over TLS that has outages, and the ways back from it."""
 
+import base64
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
-from machine import Machine
+from machine import Load, Machine
 from test_backup import backups, labels, metric
 
-from conftest import Appliance
+from conftest import ROOT, Appliance, wait_until
 
 HERE = Path(__file__).parent
+OUTAGE_SECONDS = float(os.environ.get("LUCKYGAS_OUTAGE_SECONDS", "600"))
 AUTHORITY = "/usr/local/share/ca-certificates/lg-test-s3.crt"
 TRUST = f"""
 openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=localhost -addext subjectAltName=DNS:localhost \
@@ -54,15 +57,24 @@ class S3:
         for port in (9000, 9001):
             machine.wait(lambda port=port: machine.run(f"ss -Hltn sport = :{port}"), "S3 is up")
 
-    def run(self, *arguments: str) -> subprocess.Popen:
-        """Run something in the machine's network, with the Python and the packages of the tests."""
-        asked = ["podman", "inspect", "--format", "{{.State.Pid}}", self.name]
+    def run(self, *arguments: str, name: str = "") -> subprocess.Popen:
+        """Run something in the network of a machine, with the Python and the packages of the tests."""
+        asked = ["podman", "inspect", "--format", "{{.State.Pid}}", name or self.name]
         pid = subprocess.run(asked, check=True, capture_output=True, text=True).stdout.strip()
         environment = os.environ | {"S3_IGNORE_SUBDOMAIN_BUCKETNAME": "true"}
         # It ends with the tests, also when they are killed.
         command = ["setpriv", "--pdeathsig=KILL", "nsenter", "--net", f"--target={pid}", sys.executable, *arguments]
         quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
         return subprocess.Popen(command, cwd=self.place, env=environment, **quiet)
+
+    def serve(self, name: str) -> None:
+        """Be there for another machine, too, under the same name and with the same faults."""
+        road = str(self.place / "road")
+        subprocess.run(["podman", "cp", self.place / Path(AUTHORITY).name, f"{name}:{AUTHORITY}"], check=True)
+        subprocess.run(["podman", "exec", name, "update-ca-certificates"], check=True, capture_output=True)
+        self.processes.append(self.run(str(HERE / "s3_proxy.py"), road, "9001", str(self.place)))
+        wait_until(Path(road).exists, "the road to S3")
+        self.processes.append(self.run(str(HERE / "s3_proxy.py"), "9000", road, str(self.place), name=name))
 
     def fault(self, mode: str) -> None:
         (self.place / "mode").write_text(mode)
@@ -157,6 +169,36 @@ def test_an_outage_reaches_neither_the_archive_nor_the_list(machine: Machine, s3
     assert newest in ask(machine, "keys()")
 
 
+FIRING = """python3 -c "import json, urllib.parse, urllib.request as r
+query = urllib.parse.quote('ALERTS{alertname=\\"BackupCopyOld\\",alertstate=\\"firing\\"}')
+print(len(json.load(r.urlopen('http://127.0.0.1:9090/api/v1/query?query=' + query))['data']['result']))"
+"""
+
+
+@pytest.mark.long
+def test_a_long_outage_is_told_and_heals_by_itself(machine: Machine, s3: S3) -> None:
+    """Nobody types anything; the job comes round every five minutes, as it does on any machine."""
+    s3.fault("refuse")
+    machine.run("luckygas backup --full")
+    # As if it had begun an hour ago: sooner than that nobody is woken.
+    machine.run(r"sed -Ei 's/(\"copied_at\": )[0-9.]+/\11/' /var/lib/luckygas/backup/state.json")
+    begun = time.monotonic()
+    with Load(machine, 2, 1.0) as load:
+        while time.monotonic() - begun < OUTAGE_SECONDS:
+            machine.sql(machine.primary(), "SELECT pg_switch_wal()")
+            machine.wait(lambda: not backups(machine)["archive"]["waiting_segments"], "WAL is archived", 20)
+            time.sleep(20)  # an outage is a length of time; there is nothing else to wait for
+        assert metric(machine, 'luckygas_backup_failing{work="copy"}') == 1
+        assert backups(machine)["backups"][-1]["where"] == ["local"]
+        machine.wait(lambda: machine.run(FIRING) == "1", "the alert", 120)
+    s3.fault("pass")
+    healed = machine.wait(lambda: "s3" in backups(machine)["backups"][-1]["where"], "it was copied", 400)
+    machine.wait(lambda: machine.run(FIRING) == "0", "the alert has ended", 120)
+    print(f"\n{OUTAGE_SECONDS:.0f} s without S3, {len(load.acknowledged())} writes; copied {healed:.0f} s after it")
+    assert not load.failed()
+    assert not load.lost()
+
+
 @pytest.mark.long
 def test_refused_credentials_are_said(machine: Machine) -> None:
     authorize = (
@@ -193,3 +235,57 @@ def test_back_from_the_bucket_to_production(machine: Machine) -> None:
     machine.run(
         "luckygas backup --to-s3 && luckygas backup prove && luckygas restore-discard old --yes-i-mean luckygas"
     )
+
+
+@pytest.fixture
+def new_machine(machine: Machine, s3: S3, tmp_path: Path):
+    """Yield a bare machine that reaches the bucket, and nothing else of the one that is gone."""
+    name = f"{os.environ['LUCKYGAS_SANDBOX']}-new"
+    subprocess.run([ROOT / "sandbox/machine", "create", name], check=True)
+    s3.serve(name)
+    yield name
+    subprocess.run([ROOT / "sandbox/machine", "remove", name], check=True)
+
+
+@pytest.mark.long
+def test_a_new_machine_from_nothing_but_the_bucket_and_the_passphrase(
+    machine: Machine, new_machine: str, tmp_path: Path
+) -> None:
+    """As docs/backups.md says under "When the machine is gone"; two keys of the bucket and one passphrase are kept."""
+    machine.sql(machine.primary(), "TRUNCATE chaos")
+    machine.sql(machine.primary(), "INSERT INTO chaos (id) SELECT 'row-' || n FROM generate_series(1, 100) n")
+    machine.run("luckygas backup --full && luckygas backup dump --to-s3")
+    machine.sql(machine.primary(), "INSERT INTO chaos (id) SELECT 'late-' || n FROM generate_series(1, 10) n")
+    machine.sql(machine.primary(), "SELECT pg_switch_wal()")
+    machine.wait(lambda: not backups(machine)["archive"]["waiting_segments"], "all is archived")
+    assert copy(machine).endswith("exit 0")
+
+    newest = ask(machine, "max(k for k in keys() if k.startswith('sealed/config-'))")
+    sealed = base64.b64decode(
+        ask(
+            machine,
+            f"__import__('base64').b64encode(s3.get_object(Bucket='backups', Key='{newest}')['Body'].read()).decode()",
+        )
+    )
+    (tmp_path / "config.gpg").write_bytes(sealed)
+    passphrase = Path(os.environ["LUCKYGAS_SECRETS"], "backup_passphrase")
+    opening = f"gpg --batch --pinentry-mode loopback --passphrase-file {passphrase} --decrypt {tmp_path}/config.gpg"
+    subprocess.run(
+        ["sh", "-c", f"{opening} | tar -xzC {tmp_path}"], check=True, env=os.environ | {"HOME": str(tmp_path)}
+    )
+
+    secrets = tmp_path / "answers/.secrets"
+    appliance = Appliance(new_machine, secrets)
+    began = time.monotonic()
+    play = appliance.playbook("site.yml", *ANSWERS)
+    assert play.status == 0, play.output
+    installed = time.monotonic()
+    new = Machine(new_machine, (secrets / "database_password").read_text().split()[0])
+    said = new.run("luckygas restore --latest --from s3 --into production --yes-i-mean luckygas", timeout=600)
+    print(f"\ninstalled in {installed - began:.0f} s, restored in {time.monotonic() - installed:.0f} s\n{said}")
+    new.wait_until_whole()
+    assert new.sql(new.primary(), "SELECT count(*) FROM chaos") == "110"
+    wait_until(lambda: appliance.health() == "ok", "the service is well")
+    new.run("luckygas backup --full --to-s3 && luckygas backup prove && luckygas backup prove --from s3", timeout=300)
+    assert backups(new)["backups"][-1]["where"] == ["local", "s3"]
+    assert appliance.playbook("site.yml", *ANSWERS).changed == 0
