@@ -1,11 +1,12 @@
 """Runs in the machine: clients of the API, through nginx, until told to stop; notes what became of every request.
 
-    python3 release_load.py LOG PERIOD          keys on standard input, one a client; ends when LOG.stop appears
+    python3 release_load.py LOG RATE CLIENTS    keys on standard input, one a kind; ends when LOG.stop appears
 
-Each client is of another kind: HTTP/1.1 or 2, a connection that is kept or a new one for each request. In every
-PERIOD seconds it asks for the orders, or makes a customer under an Idempotency-Key that stands in its name, too.
-Nothing is sent again. A line for each request: began, ended (seconds since the epoch), kind, method, name or "-",
-status, error.
+Clients are of four kinds: HTTP/1.1 or 2, a connection that is kept or a new one for each request. Together they send
+RATE requests a second, each at the moment that the rate sets for it, however long the one before took: what one waits
+for the other counts. A third of them make a customer under an Idempotency-Key that stands in its name, too, the others
+ask for the orders. Nothing is sent again. A line for each request: due, ended (seconds since the epoch), kind, method,
+name or "-", status, error.
 """
 
 import io
@@ -50,7 +51,7 @@ def send(curl, key: str, name: str) -> tuple[int, str]:
     return status, "" if status < 300 else " ".join(answer.getvalue().decode(errors="replace").split())
 
 
-def work(log, kind: str, key: str, period: float) -> None:
+def work(log, client: int, kind: str, key: str, times) -> None:
     """One client, until told to stop."""
     version, is_new = KINDS[kind]
     path = Path(log.name)
@@ -63,25 +64,26 @@ def work(log, kind: str, key: str, period: float) -> None:
         (pycurl.NOSIGNAL, 1),
     ):
         curl.setopt(option, value)
-    for number in itertools.count():
+    for number, due in enumerate(times):
         if path.with_suffix(".stop").exists():
             return
-        name = f"{path.name}-{kind}-{number}".replace(" ", "-") if number % 3 == 0 else "-"
-        began = time.time()
+        time.sleep(max(0.0, due - time.time()))
+        name = f"{path.stem}-{client}-{number}" if number % 3 == 0 else "-"
         status, error = send(curl, key, name)
-        ended = time.time()
         method = "GET" if name == "-" else "POST"
-        log.write(f"{began:.4f}\t{ended:.4f}\t{kind}\t{method}\t{name}\t{status}\t{error}\n")
-        time.sleep(max(0.0, period - (ended - began)))
+        log.write(f"{due:.4f}\t{time.time():.4f}\t{kind}\t{method}\t{name}\t{status}\t{error}\n")
 
 
 def main() -> None:
     """Entry point."""
-    path, period = Path(sys.argv[1]), float(sys.argv[2])
+    path, rate, number = Path(sys.argv[1]), float(sys.argv[2]), int(sys.argv[3])
     keys = sys.stdin.read().split()
+    began = time.time() + 0.5
+    kinds = itertools.cycle(zip(KINDS, keys, strict=True))
     with path.open("w", buffering=1) as log:
         clients = [
-            threading.Thread(target=work, args=(log, kind, key, period)) for kind, key in zip(KINDS, keys, strict=True)
+            threading.Thread(target=work, args=(log, n, *next(kinds), itertools.count(began + n / rate, number / rate)))
+            for n in range(number)
         ]
         for client in clients:
             client.start()

@@ -1,22 +1,22 @@
 """A release, a rollback, and whatever a web instance may die of: no client notices, and no customer is made twice.
 
 The releases are this checkout's service with one thing changed. Each is built, checked and brought into force on the
-machine by the same command that an operator types.
+machine by the same command that an operator types. Clients of every kind are busy from the first test to the last one.
 """
 
 import json
+import os
 import shutil
 import subprocess
 import sys
 import time
-from pathlib import Path
-from typing import Self
 
 import pytest
+from release_clients import Clients, percentile
 
 from conftest import ROOT, wait_until
 
-PERIOD_SECONDS = 0.08
+REQUESTS = int(os.environ.get("LUCKYGAS_REQUESTS", "100000"))
 MIGRATION = """
 import sqlalchemy as sa
 from alembic import op
@@ -31,46 +31,6 @@ def upgrade() -> None:
 EXPANDS = 'op.add_column("customers", sa.Column("release_test", sa.Text))'
 RED = '"down" if reasons["database"] else'
 RED_ON_B = '"down" if resources().settings.instance == "b" else'
-
-
-class Clients:
-    """Clients of every kind, busy while something happens; at the end none of their requests has failed."""
-
-    def __init__(self, machine, keys):
-        self.machine, self.keys = machine, keys
-        self.log = f"/tmp/release-{time.monotonic_ns()}.log"
-
-    def __enter__(self) -> Self:
-        script = (ROOT / "tests/system/release_load.py").read_text()
-        self.machine.run("cat >/tmp/release_load.py", stdin=script)
-        self.machine.run("cat >/tmp/release_load.keys", stdin="\n".join(self.keys))
-        command = f"python3 /tmp/release_load.py {self.log} {PERIOD_SECONDS} </tmp/release_load.keys"
-        self.machine.run(f"nohup {command} >{self.log}.errors 2>&1 &")
-        wait_until(lambda: len(self.read()) > 20, "the clients to be at work")
-        return self
-
-    def __exit__(self, problem, *_) -> None:
-        self.machine.run(f"touch {self.log.removesuffix('.log')}.stop")
-        script = f"[r]elease_load.py {self.log}"
-        wait_until(lambda: not self.machine.run(f"pgrep -f '{script}'", check=False).stdout, "them to stop", 70)
-        if problem is None:
-            self.judge()
-
-    def read(self) -> list[list[str]]:
-        text = self.machine.run(f"cat {self.log}", check=False).stdout
-        return [line.split("\t") for line in text.splitlines() if line.count("\t") == 6]
-
-    def judge(self) -> None:
-        lines = self.read()
-        assert self.machine.run(f"cat {self.log}.errors").stdout == ""
-        failed = [line for line in lines if line[5] not in ("200", "201")]
-        seconds = sorted(float(line[1]) - float(line[0]) for line in lines)
-        p99 = seconds[int(len(seconds) * 0.99)]
-        print(f"\n{len(lines)} requests, {len(failed)} failed; p99 {p99:.2f} s, longest {seconds[-1]:.2f} s")
-        assert failed == []
-        made = [line[4] for line in lines if line[3] == "POST"]
-        mine = f"SELECT name FROM customers WHERE name LIKE '{Path(self.log).name}-%'"
-        assert sorted(on_primary(self.machine, mine)) == sorted(made)
 
 
 def on_primary(appliance, statement: str) -> list[str]:
@@ -93,15 +53,16 @@ def served(appliance) -> list[str]:
 
 
 @pytest.fixture(scope="module")
-def keys(appliance):
+def clients(appliance):
+    """Return the clients, who are busy until the last test looks at what became of their requests."""
+    # Both are in the image's cache.
     appliance.run("apt-get install -qq --no-install-recommends curl python3-pycurl >/dev/null")
     create = "luckygas-app key create --role admin --tier enterprise --name release-{}"
-    return [appliance.run(create.format(f"{time.time_ns()}")).stdout.strip() for _ in range(4)]
-
-
-@pytest.fixture
-def clients(appliance, keys):
-    return Clients(appliance, keys)
+    clients = Clients(appliance, [appliance.run(create.format(time.time_ns())).stdout.strip() for _ in range(4)])
+    clients.begin()
+    clients.steady()
+    yield clients
+    clients.end()
 
 
 @pytest.fixture
@@ -143,19 +104,34 @@ def old(appliance):
 
 def test_nobody_notices_a_release_or_its_rollback(appliance, clients, build, head, old):
     wheel = build("migrations/versions/9001_next.py", lambda _: MIGRATION.format(head=head, change=EXPANDS))
-    with clients:
+    with clients.during("a release"):
         status, told = command(appliance, f"release {wheel}")
         assert status == 0, told
         new = told["release"]
         assert any("9001" in change for change in told["changed"])
         assert served(appliance) == [new, new]
+    with clients.during("a rollback"):
         assert command(appliance, "rollback")[1]["release"] == old
         assert served(appliance) == [old, old]
+    with clients.during("a rollback to what was rolled back"):
+        assert command(appliance, f"rollback --to {new}")[0] == 0
+    with clients.during("a rollback by its playbook"):
+        play = appliance.playbook("rollback.yml")
+        assert (play.status, served(appliance)) == (0, [old, old]), play.output
     found = command(appliance, "releases")[1]
     assert (found["current"], found["previous"], found["problems"]) == (old, new, [])
-    # Both were the operator's decisions: the playbook leaves them alone.
+    # These were the operator's decisions: the playbook leaves them alone.
     assert appliance.playbook("site.yml", "--tags", "luckygas").changed == 0
     assert command(appliance, "releases")[1]["current"] == old
+
+
+@pytest.mark.long
+def test_the_playbook_of_a_release_brings_this_checkout(appliance, clients, build, old):
+    assert command(appliance, f"release {build('version.py', lambda text: text + 'CHANGED = True')}")[0] == 0
+    assert old not in served(appliance)
+    with clients.during("a release by its playbook"):
+        play = appliance.playbook("deploy.yml", "-e", "release_options=--without-backup")
+        assert (play.status, served(appliance)) == (0, [old, old]), play.output
 
 
 @pytest.mark.parametrize(
@@ -169,7 +145,7 @@ def test_nobody_notices_a_release_or_its_rollback(appliance, clients, build, hea
 def test_a_release_that_fails_costs_no_request(appliance, clients, build, old, fault):
     file, change, word = fault
     wheel = build(file, change)
-    with clients:
+    with clients.during(f"a release that fails: {word}"):
         status, told = command(appliance, f"release {wheel}")
     assert status == 2, told
     assert word in told["failed"]
@@ -182,7 +158,7 @@ def test_a_release_that_fails_costs_no_request(appliance, clients, build, old, f
 def test_a_migration_that_fails_touches_nothing(appliance, clients, build, head, old):
     broken = MIGRATION.format(head=head, change='op.execute("SELECT 1 / 0")')
     wheel = build("migrations/versions/9001_next.py", lambda _: broken)
-    with clients:
+    with clients.during("a release that fails: its migration"):
         status, told = command(appliance, f"release {wheel}")
     assert status == 1, told
     assert "division by zero" in told["refused"]
@@ -190,21 +166,46 @@ def test_a_migration_that_fails_touches_nothing(appliance, clients, build, head,
     assert on_primary(appliance, "SELECT version_num FROM alembic_version") == [head]
 
 
-def test_nobody_notices_what_instances_die_of(appliance, clients, old):
-    master = "systemctl show --value --property=MainPID luckygas-web@{}.service"
-    faults = [
-        "systemctl restart luckygas-web@{}.service",
-        f"kill -9 $(pgrep -P $({master}) | head -n 1)",
-        f"kill -9 $({master})",
-        "systemctl reload nginx.service",
-    ]
+MASTER = "$(systemctl show --value --property=MainPID luckygas-web@{}.service)"
 
+
+@pytest.mark.parametrize(
+    ("what", "fault"),
+    [
+        ("an instance is restarted", "systemctl restart luckygas-web@{}.service"),
+        ("a worker is killed", f"for worker in $(pgrep -P {MASTER}); do kill -9 $worker; sleep 0.2; done"),
+        ("a master is killed", f"kill -9 {MASTER}"),
+        ("nginx is reloaded", "systemctl reload nginx.service"),
+    ],
+)
+def test_nobody_notices_what_an_instance_dies_of(appliance, clients, old, what, fault):
     def is_well():
         problems = command(appliance, "releases")[1]["problems"]
         return served(appliance) == [old, old] and not any("does not run" in problem for problem in problems)
 
-    with clients:
-        for fault in faults:
-            for instance in "ab":
-                appliance.run(fault.format(instance))
-                wait_until(is_well, "both instances to be well", 60)
+    with clients.during(what):
+        for instance in "ab":
+            appliance.run(fault.format(instance))
+            wait_until(is_well, "both instances to be well", 60)
+
+
+def test_of_all_requests_none_failed_and_none_was_done_twice(appliance, clients):
+    clients.steady()
+    with clients.during("nothing"):
+        wait_until(lambda: clients.count() >= REQUESTS, f"{REQUESTS} requests", 3600)
+    lines = clients.end()
+    clients.report()
+    assert [line for line in lines if line[5] not in ("200", "201")] == []
+    made = [line[4] for line in lines if line[3] == "POST"]
+    found = on_primary(appliance, f"SELECT name FROM customers WHERE name LIKE '{clients.made}%'")
+    assert sorted(found) == sorted(made)
+
+
+@pytest.mark.long
+def test_none_waited_much_longer_while_something_happened(clients):
+    clients.end()
+    steady, change = (
+        percentile(clients.waits(phase for phase in clients.phases if (phase.what == "nothing") == calm), 99)
+        for calm in (True, False)
+    )
+    assert change <= 2 * steady
