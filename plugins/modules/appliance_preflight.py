@@ -24,6 +24,7 @@ options:
   ports: {type: dict, required: true, description: "TCP port to the name of the process that may own it."}
   version: {type: str, required: true, description: "What is to be installed."}
   stops: {type: list, elements: str, required: true, description: "Versions that may not be left out, oldest first."}
+  missing: {type: dict, required: true, description: "Secrets yet to be given, each to the answer that needs it."}
 """
 
 RETURN = """
@@ -131,6 +132,16 @@ def answers(given: dict[str, object], questions: list[str]) -> list[str]:
     return problems
 
 
+def secrets(missing: dict[str, str], given: dict[str, object]) -> list[str]:
+    """Name what an answer makes necessary, and what only the other side can tell."""
+    return [
+        f"{name} in .secrets: there is no such file, and {answer} is {given[answer]!r}. Write into it what you were "
+        f"given there; or leave {answer} empty."
+        for name, answer in missing.items()
+        if given.get(answer)
+    ]
+
+
 def is_narrow_network(text: str) -> bool:
     """Tell whether this is a network, and none of those so wide that a stranger may be in it."""
     try:
@@ -229,6 +240,7 @@ def main() -> None:
             "ports": {"type": "dict", "required": True},
             "version": {"type": "str", "required": True},
             "stops": {"type": "list", "elements": "str", "required": True},
+            "missing": {"type": "dict", "required": True},
         },
         supports_check_mode=True,
     )
@@ -245,6 +257,7 @@ def main() -> None:
     if INSTALLED.exists():
         problems += way(INSTALLED.read_text().strip(), given["version"], given["stops"])
     problems += answers(given["answers"], given["questions"])
+    problems += secrets(given["missing"], given["answers"])
     if problems:
         module.fail_json(
             msg=f"Nothing was changed. {len(problems)} thing(s) to put right first:\n"

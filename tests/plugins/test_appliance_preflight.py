@@ -110,6 +110,15 @@ def test_ssh_for_no_network_at_all_is_refused():
     assert "Name yours" in problem
 
 
+def test_a_secret_that_an_answer_calls_for_has_to_be_there():
+    missing = {"s3_secret_key": "site_s3_endpoint", "slack_url": "site_alert_slack"}
+    (problem,) = preflight.secrets(
+        missing, GOOD | {"site_s3_endpoint": "https://s3.example.tw", "site_alert_slack": ""}
+    )
+    assert problem.startswith("s3_secret_key in .secrets: there is no such file")
+    assert "site_s3_endpoint is 'https://s3.example.tw'" in problem
+
+
 def test_a_misspelt_answer_leads_to_the_right_one():
     given = {"site_domian": "luckygas.tw"} | {name: value for name, value in GOOD.items() if name != "site_domain"}
     problems = preflight.answers(given, QUESTIONS)

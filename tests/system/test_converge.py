@@ -59,13 +59,14 @@ def test_what_is_in_the_way_is_said_before_anything_changes(appliance):
     appliance.run("systemctl stop nginx.service")
     appliance.run("systemd-run --unit=squatter python3 -m http.server 80")
     try:
-        play = appliance.playbook("site.yml", "-e", "site_timezone=Asia/Taipeh", "-e", "site_domian=luckygas.tw")
+        wrong = ("site_timezone=Asia/Taipeh", "site_domian=luckygas.tw", "site_alert_slack=#lucky-gas")
+        play = appliance.playbook("site.yml", *(word for answer in wrong for word in ("-e", answer)))
     finally:
         appliance.run("systemctl stop squatter.service")
         appliance.run("systemctl start nginx.service")
     assert play.status != 0
     assert play.changed == 0
-    for word in ("port 80: taken by python3", "Asia/Taipeh", "Did you mean site_domain?"):
+    for word in ("port 80: taken by python3", "Asia/Taipeh", "Did you mean site_domain?", "slack_url in .secrets"):
         assert word in play.output
 
 
