@@ -1,5 +1,6 @@
 """What can be done with money. Whoever moves a customer's holds the customer, so that nobody pays a debt twice."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import date
 
@@ -76,13 +77,11 @@ def standing(session: Session, *, customer_id: int) -> Standing:
     )
 
 
-def agree(session: Session, *, customer_id: int, terms: AccountIn, today: date) -> Standing:
+def agree(session: Session, *, customer_id: int, terms: AccountIn, seen: Collection[int], today: date) -> Standing:
     """Begin or end a monthly account from today on, unless somebody else changed what was agreed."""
     customers.lock(session, customer_id=customer_id)
     row = session.get(CustomerAccount, customer_id, populate_existing=True)
-    EditedMeanwhile.check(
-        f"the account of customer {customer_id}", expected=terms.version, found=row.version if row else 0
-    )
+    EditedMeanwhile.check(f"the account of customer {customer_id}", seen=seen, found=row.version if row else 0)
     if row is None:
         row = CustomerAccount(customer_id=customer_id, version=0)
         session.add(row)

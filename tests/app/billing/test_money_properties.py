@@ -129,8 +129,8 @@ def test_bills_ask_for_every_delivery_once(session: Session, steps: list[tuple[b
     """Whenever bills are made and whatever is paid at the door: what they ask for is what was delivered on account."""
     with contextlib.closing(session.begin_nested()) as example:
         customer, driver = make_customer(session), make_driver(session)
-        terms = service.AccountIn(is_monthly=True, version=0)
-        service.agree(session, customer_id=customer.id, terms=terms, today=TODAY)
+        terms = service.AccountIn(is_monthly=True)
+        service.agree(session, customer_id=customer.id, terms=terms, seen={0}, today=TODAY)
         billed, on_account = 0, 0
         for makes_bill, cash in steps:
             order = make_order(session, customer)
