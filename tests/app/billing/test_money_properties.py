@@ -18,7 +18,9 @@ from luckygas.ledger.models import Account, Entry, EntryLine
 
 AMOUNTS = st.integers(-4000, 4000)
 ACTS = st.tuples(
-    st.sampled_from(["deliver", "cash", "transfer", "take_back", "deposit", "hand_in", "reverse"]), AMOUNTS, AMOUNTS
+    st.sampled_from(["deliver", "cash", "transfer", "take_back", "deposit", "hand_in", "reverse", "carry"]),
+    AMOUNTS,
+    AMOUNTS,
 )
 
 
@@ -83,6 +85,8 @@ def act(session: Session, model: Model, people: tuple[int, int], wanted: tuple[s
             model.missing += model.driver - abs(one)
             model.till += abs(one)
             model.driver = 0
+        case "carry" if (up_to := ledger.sums.newest_entry(session)) is not None:
+            ledger.sums.carry(session, up_to=up_to)
         case "reverse":
             _reverse_the_last_payment(session, model)
 
