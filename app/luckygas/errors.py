@@ -4,10 +4,10 @@ Services raise these; `web.problems` turns them into `application/problem+json` 
 programs may rely on, `detail` is for people and says what was wrong with which value and what to do about it.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import ClassVar, Final, Self
+from typing import ClassVar, Self
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,23 +81,20 @@ class MethodNotAllowed(Problem):
 class EditedMeanwhile(Problem):
     """Somebody else changed it since the caller read it."""
 
-    status, code, title = 409, "edited_meanwhile", "Somebody else changed this meanwhile"
+    status, code, title = 412, "edited_meanwhile", "Somebody else changed this meanwhile"
 
     @classmethod
-    def check(cls, thing: str, *, expected: int, found: int) -> None:
-        """Raise it unless the caller edits the version that is stored."""
-        if expected != found:
-            raise cls(f"{thing} is at version {found}, not {expected}: read it again, then send your change again")
+    def check(cls, thing: str, *, seen: Collection[int], found: int) -> None:
+        """Raise it unless the version that is stored is one that the caller saw."""
+        if found not in seen:
+            named = " or ".join(map(str, sorted(seen))) or "what you named"
+            raise cls(f"{thing} is at version {found}, not {named}: read it again, then send your change again")
 
 
 class WrongState(Problem):
     """The request makes sense, but not as things are now."""
 
     status, code, title = 409, "wrong_state", "This cannot be done as things are"
-
-
-CONFLICTS: Final = (EditedMeanwhile, WrongState)
-"""What a view may answer that changes something which others change, too."""
 
 
 class PayloadTooLarge(Problem):

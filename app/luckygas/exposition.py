@@ -5,10 +5,11 @@ A scrape costs the same however many orders there are: it reads what is open and
 
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
 from typing import Final, override
+from zoneinfo import ZoneInfo
 
 from prometheus_client import CollectorRegistry, start_http_server
 from prometheus_client.core import GaugeMetricFamily as Gauge
@@ -19,6 +20,9 @@ from prometheus_client.registry import Collector
 
 from luckygas.accounts import remarks
 from luckygas.accounts.models import ApiKey
+from luckygas.audit import service as audit
+from luckygas.audit.tables import AuditCheck
+from luckygas.billing import service as billing
 from luckygas.config import Settings
 from luckygas.jobs import service as jobs
 from luckygas.ops.checks import check_database, check_redis
@@ -44,9 +48,10 @@ class State(Collector):
         }
         self._look = Probe(self._look_at_work)
         self._breakers = Probe(self._look_at_breakers)
-        self._work: tuple[orders.Backlog, jobs.Backlog] | None = None
+        self._work: tuple[orders.Backlog, jobs.Backlog, billing.Backlog] | None = None
         self._open: dict[str, bool] = {}
         self._keys: tuple[Sequence[ApiKey], Sequence[remarks.Remark]] | None = None
+        self._audit: AuditCheck | None = None
 
     @override
     def collect(self) -> Iterator[Metric]:
@@ -66,17 +71,22 @@ class State(Collector):
         if reason_of(look, deadline) is None and self._work is not None:
             yield from _of_orders(self._work[0])
             yield from _of_jobs(self._work[1])
+            yield from _of_money(self._work[2], zone=self._held.settings.timezone)
         if self._keys is not None:
             yield from _of_keys(*self._keys)
+        if self._audit is not None:
+            yield from _of_audit(self._audit)
 
     def _look_at_work(self) -> None:
-        self._work = self._keys = None
+        self._work = self._keys = self._audit = None
         zone = self._held.settings.timezone
         with self._held.sessions.begin() as session:
             self._work = (
                 orders.backlog(session, today=self._held.today(), zone=zone),
                 jobs.backlog(session),
+                billing.backlog(session),
             )
+            self._audit = audit.last_check(session)
             now = datetime.now(UTC)
             unusual = remarks.unusual(session, now=now, today=self._held.today())
             self._keys = remarks.ending(session, now=now), unusual
@@ -125,6 +135,31 @@ def _of_jobs(found: jobs.Backlog) -> Iterator[Metric]:
     yield Gauge("luckygas_worker_up", "1 while somebody does the jobs.", found.has_worker)
 
 
+def _of_money(found: billing.Backlog, *, zone: ZoneInfo) -> Iterator[Metric]:
+    yield _each(
+        "luckygas_balance_twd",
+        "What the books say: receivable is owed by customers; what came in from nobody knows whom (unassigned) and all "
+        "that was ever sold (sales) are negative.",
+        "account",
+        found.balances,
+    )
+    yield Gauge("luckygas_invoices_wanted", "E-invoices that are not issued yet, a thousand at most.", found.invoices)
+    if found.invoices_since is not None:
+        yield Gauge(
+            "luckygas_invoice_wanted_since_timestamp_seconds",
+            "Since when the oldest of these is wanted.",
+            found.invoices_since.timestamp(),
+        )
+    yield Gauge("luckygas_payments_unassigned", "Payments of nobody knows whom, a thousand at most.", found.unassigned)
+    if found.open_since is not None:
+        over = datetime.combine(found.open_since + timedelta(days=1), datetime.min.time(), zone)
+        yield Gauge(
+            "luckygas_day_to_close_timestamp_seconds",
+            "When the first day ended that has bookings and is not closed, where days are closed at all.",
+            over.timestamp(),
+        )
+
+
 def _of_keys(ending: Sequence[ApiKey], unusual: Sequence[remarks.Remark]) -> Iterator[Metric]:
     metric = Gauge(
         "luckygas_key_expires_timestamp_seconds",
@@ -142,3 +177,8 @@ def _of_keys(ending: Sequence[ApiKey], unusual: Sequence[remarks.Remark]) -> Ite
     for remark in unusual:
         metric.add_metric([remark.key_id, remark.name, remark.what], 1)
     yield metric
+
+
+def _of_audit(found: AuditCheck) -> Iterator[Metric]:
+    yield Gauge("luckygas_audit_unbroken", "0 when the audit log was found to be changed or cut off.", not found.broken)
+    yield Gauge("luckygas_audit_checked_timestamp_seconds", "When that was looked at.", found.at.timestamp())

@@ -12,11 +12,13 @@ from typing import Final
 from procrastinate import App, PsycopgConnector
 
 from luckygas import instruments
-from luckygas.billing import jobs as _billing  # noqa: F401 - importing a module registers its jobs
+from luckygas.audit import jobs as _audit  # noqa: F401 - importing a module registers its jobs
+from luckygas.billing import jobs as _billing  # noqa: F401
 from luckygas.config import Settings, WorkerSettings
 from luckygas.deliveries import jobs as _deliveries  # noqa: F401
 from luckygas.jobs import queue
 from luckygas.jobs import upkeep as _upkeep  # noqa: F401
+from luckygas.ledger import jobs as _ledger  # noqa: F401
 from luckygas.predictions import jobs as _predictions  # noqa: F401
 from luckygas.resources import Resources
 

@@ -7,6 +7,7 @@ import psycopg
 import pytest
 from click.testing import CliRunner, Result
 
+from luckygas.billing.schemas_closings import ReportOut
 from luckygas.cli import main
 from luckygas.config import MigrationSettings
 from luckygas.db.migrate import upgrade
@@ -139,6 +140,30 @@ def test_the_company_is_written_in_full_and_holds_together(
     assert counted(database, "SELECT count(*) FROM cylinders WHERE place = 'customer'") * 1500 == counted(
         database, "SELECT sum(amount_twd) FROM customer_deposits"
     )
+    # What was delivered was sold; homes and shops have paid for it, restaurants for what is older than two weeks.
+    worth = "SELECT sum(quantity * unit_price_twd) FROM order_lines JOIN orders ON orders.id = order_id"
+    booked = "SELECT coalesce(sum(amount_twd), 0) FROM ledger_lines"
+    assert counted(database, f"{worth} WHERE status = 'delivered'") == -counted(
+        database, f"{booked} WHERE account = 'sales'"
+    )
+    assert counted(database, booked) == 0
+    assert counted(database, f"{booked} WHERE account = 'deposits'") == -counted(
+        database, "SELECT sum(amount_twd) FROM customer_deposits"
+    )
+    of_homes = "customer_id IN (SELECT id FROM customers WHERE kind <> 'restaurant')"
+    assert counted(database, f"{booked} WHERE account = 'receivable' AND {of_homes}") == 0
+    assert (
+        0
+        < counted(database, f"{booked} WHERE account = 'receivable'")
+        < counted(database, f"{booked} WHERE account = 'bank'")
+    )
+    carried = database.execute("SELECT account, amount_twd FROM ledger_carried ORDER BY 1").fetchall()
+    summed = "SELECT account, sum(amount_twd) FROM ledger_lines GROUP BY 1 ORDER BY 1"
+    assert carried == database.execute(summed).fetchall()
+    # What the service may show of the closing, it can.
+    (report,) = database.execute("SELECT report FROM closings").fetchone()
+    ReportOut.model_validate(report)
+    assert counted(database, "SELECT count(*) FROM ledger_entries WHERE day > '2026-05-01'") == 0
     # The service goes on with ids of its own.
     largest = counted(database, "SELECT max(id) FROM orders")
     insert = "INSERT INTO orders (customer_id, status, delivery_address) VALUES (1, 'placed', 'x') RETURNING id"

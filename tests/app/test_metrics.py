@@ -13,7 +13,6 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
 
-import psycopg
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
@@ -26,12 +25,19 @@ from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from factories import make_customer, make_order
+from luckygas.audit.tables import AuditCheck
+from luckygas.billing import bank, invoices
+from luckygas.billing import service as billing
+from luckygas.clients.banking import Settlement
 from luckygas.customers.models import Customer
 from luckygas.exposition import State
 from luckygas.jobs import queue
+from luckygas.ledger import service as ledger
+from luckygas.ledger.models import Closing
 from luckygas.orders import service as orders
 from luckygas.resources import Resources
 from luckygas.volatile import Volatile
+from plans import pages_read
 from test_gunicorn import COMMAND, get
 
 ORDERS = "/api/v1/orders"
@@ -149,6 +155,39 @@ def test_orders_are_counted_by_what_is_to_be_done(app: Flask, session: Session) 
     assert found["luckygas_revenue_last_day_twd"] == placed[0].total_twd
 
 
+def test_the_books_are_seen_and_what_is_to_be_done_about_money(app: Flask, session: Session) -> None:
+    held = Resources.of(app)
+    sold = [make_order(session) for _ in range(2)]
+    for order in sold:
+        sale = ledger.Sale(order_id=order.id, customer_id=order.customer_id, total_twd=order.total_twd)
+        ledger.sell(session, sale=sale, day=held.today(), by="x")
+        invoices.want(session, sale=sale)
+    came_in = Settlement(id="1", account="9978123456", amount_twd=500, paid_at=datetime.now(UTC))
+    bank.receive(session, settlement=came_in, today=held.today())
+    session.commit()
+    found = seen(held)
+    assert found["luckygas_balance_twd receivable"] == -found["luckygas_balance_twd sales"] == 3400
+    assert found["luckygas_balance_twd unassigned"] == -500
+    assert (found["luckygas_invoices_wanted"], found["luckygas_payments_unassigned"]) == (2, 1)
+    assert found["luckygas_invoice_wanted_since_timestamp_seconds"] == pytest.approx(time.time(), abs=600)
+    assert "luckygas_day_to_close_timestamp_seconds" not in found
+    session.add(Closing(day=held.today() - timedelta(days=9), report={}, by="x"))
+    session.commit()
+    midnight = datetime.combine(held.today() + timedelta(days=1), datetime.min.time(), held.settings.timezone)
+    assert seen(held)["luckygas_day_to_close_timestamp_seconds"] == midnight.timestamp()
+
+
+def test_a_broken_audit_log_is_seen(app: Flask, session: Session) -> None:
+    held = Resources.of(app)
+    assert "luckygas_audit_unbroken" not in seen(held)
+    for broken in (None, "strand 1, link 2: it was removed"):
+        session.add(AuditCheck(heads=[], broken=broken))
+        session.commit()
+        found = seen(held)
+        assert found["luckygas_audit_unbroken"] == (broken is None)
+        assert found["luckygas_audit_checked_timestamp_seconds"] == pytest.approx(time.time(), abs=600)
+
+
 def test_a_job_that_waits_is_seen_with_its_age(app: Flask, session: Session) -> None:
     queue.enqueue(session, "jobs.forget")
     session.commit()
@@ -170,7 +209,6 @@ def test_an_open_breaker_is_seen(app: Flask) -> None:
 
 
 def test_a_scrape_reads_no_more_when_there_are_many_orders(committing_app: Flask) -> None:
-    """Measured in pages that the two statements read, which no other load disturbs."""
     resources = Resources.of(committing_app)
     with resources.sessions.begin() as session:
         customer_id = make_customer(session).id
@@ -178,19 +216,12 @@ def test_a_scrape_reads_no_more_when_there_are_many_orders(committing_app: Flask
             make_order(session, session.get(Customer, customer_id))
 
     def pages() -> int:
+        def ask() -> None:
+            orders.backlog(session, today=resources.today(), zone=resources.settings.timezone)
+            billing.backlog(session)
+
         with resources.sessions() as session:
-            name = session.scalar(text("SELECT current_database()"))
-            with psycopg.connect(os.environ["TEST_DATABASE_URL"], dbname=name, autocommit=True) as superuser:
-                superuser.execute("VACUUM (ANALYZE) orders, order_events, order_lines")
-            read = 0
-            for statement in (orders._OPEN, orders._DELIVERED):  # noqa: SLF001
-                values = {"today": resources.today(), "zone": "Asia/Taipei"}
-                bound = text(f"EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) {statement}").bindparams(
-                    **{name: value for name, value in values.items() if f":{name}" in str(statement)}
-                )
-                (plan,) = session.scalars(bound).one()
-                read += plan["Plan"]["Shared Hit Blocks"] + plan["Plan"]["Shared Read Blocks"]
-            return read
+            return pages_read(session, ask, tables="orders, order_events, order_lines, invoices")
 
     def deliver(count: int) -> None:
         with resources.sessions.begin() as session:
@@ -203,6 +234,9 @@ def test_a_scrape_reads_no_more_when_there_are_many_orders(committing_app: Flask
                 ), lines AS (
                     INSERT INTO order_lines (order_id, position, cylinder_kg, quantity, unit_price_twd)
                     SELECT id, 1, 20, 1, 850 FROM gone
+                ), invoiced AS (
+                    INSERT INTO invoices (order_id, customer_id, amount_twd, status)
+                    SELECT id, :customer, 850, 'wanted' FROM gone
                 )
                 INSERT INTO order_events (order_id, status, version, by, at)
                 SELECT id, 'delivered', 2, 'x', now() - interval '90 days' FROM gone

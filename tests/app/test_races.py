@@ -24,7 +24,7 @@ def send(committing_app: Flask) -> Send:
 
     def send(method: str, path: str, body: dict) -> int:
         client = committing_app.test_client()
-        return client.open(path, method=method, json=body, headers={"X-API-Key": key}).status_code
+        return client.open(path, method=method, json=body, headers={"X-API-Key": key, "If-Match": '"1"'}).status_code
 
     return send
 
@@ -38,9 +38,9 @@ def at_once(act: Callable[[int], int]) -> Counter[int]:
 def test_of_those_who_change_an_order_one_wins(committing_app: Flask, send: Send) -> None:
     with Resources.of(committing_app).sessions.begin() as session:
         order_id = make_order(session).id
-    body = {"lines": [{"cylinder_kg": 20, "quantity": 1, "unit_price_twd": 800}], "version": 1}
+    body = {"lines": [{"cylinder_kg": 20, "quantity": 1, "unit_price_twd": 800}]}
     ended = at_once(lambda n: send("PUT", f"/api/v1/orders/{order_id}", body | {"delivery_address": f"{n} 號"}))
-    assert ended == {200: 1, 409: AT_ONCE - 1}
+    assert ended == {200: 1, 412: AT_ONCE - 1}
 
 
 def test_of_those_who_load_a_cylinder_one_has_it(committing_app: Flask, send: Send) -> None:

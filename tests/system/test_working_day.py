@@ -119,8 +119,10 @@ def ask(appliance: Appliance) -> Callable[..., Any]:
     """Send a request as the office; return the answer's JSON, or fail with what was said."""
     key = appliance.new_key()
 
-    def go(method: str, path: str, body: object = None) -> Any:
+    def go(method: str, path: str, body: object = None, *, seen: int | None = None) -> Any:
         headers = {"Authorization": f"Bearer {key}"}
+        if seen is not None:
+            headers["If-Match"] = f'"{seen}"'
         answer = appliance.request(method, f"/api/v1{path}", body, **headers)
         while answer.status == 429:
             time.sleep(float(answer.headers["retry-after"]))
@@ -154,7 +156,7 @@ def open_shop(day: Day) -> None:
             body["tax_number"] = "04595257"
         customer = day.ask("POST", "/customers", body) | {"pays": ("cash", "transfer", "monthly")[number % 3]}
         if customer["pays"] == "monthly":
-            day.ask("PUT", f"/customers/{customer['id']}/account", {"is_monthly": True, "version": 0})
+            day.ask("PUT", f"/customers/{customer['id']}/account", {"is_monthly": True}, seen=0)
         return customer
 
     day.customers = in_parallel(create, list(range(CUSTOMERS)))
@@ -228,7 +230,7 @@ def deliver(day: Day, driver: int, path: str, order: dict, serials: list[str]) -
 
 def cancel(day: Day, order: dict) -> None:
     seen = day.ask("GET", f"/orders/{order['id']}")
-    day.ask("POST", f"/orders/{order['id']}/cancel", {"reason": "客人取消", "version": seen["version"]})
+    day.ask("POST", f"/orders/{order['id']}/cancel", {"reason": "客人取消"}, seen=seen["version"])
 
 
 def stock_of(day: Day) -> Counter[tuple[str, str]]:

@@ -1,13 +1,13 @@
 """The log and its links, as they are stored."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 from sqlalchemy import BigInteger, CheckConstraint, DateTime, Index, LargeBinary, SmallInteger, func
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
-from luckygas.db.base import Base, Id, Instant
+from luckygas.db.base import Base, CreatedAt, Id, Instant
 
 STRANDS = 8
 
@@ -51,3 +51,15 @@ class AuditLink(Base):
     position: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
     entry_id: Mapped[int] = mapped_column(BigInteger, unique=True)
     digest: Mapped[bytes] = mapped_column(LargeBinary)
+
+
+class AuditCheck(Base):
+    """One look at the whole log: where each strand ended, or at which place the log is not what it was."""
+
+    __tablename__ = "audit_checks"
+    __unlogged__: ClassVar = "it is about the log"
+
+    id: Mapped[Id]
+    heads: Mapped[Sequence[str]] = mapped_column(JSONB)
+    broken: Mapped[str | None]
+    at: Mapped[CreatedAt]

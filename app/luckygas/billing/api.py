@@ -1,5 +1,7 @@
 """The routes of payments, accounts and bills."""
 
+from collections.abc import Collection
+
 from luckygas.access import Permission
 from luckygas.billing import bills, service
 from luckygas.billing.schemas import (
@@ -15,13 +17,14 @@ from luckygas.billing.schemas import (
     PaymentIn,
 )
 from luckygas.db.session import current_session
-from luckygas.errors import CONFLICTS, WrongState
+from luckygas.errors import WrongState
 from luckygas.resources import resources
 from luckygas.web.addresses import API
 from luckygas.web.auth import current_principal
 from luckygas.web.blueprint import Blueprint
 from luckygas.web.idempotency import idempotent
 from luckygas.web.pagination import page_of
+from luckygas.web.versions import versioned
 
 blueprint = Blueprint("billing", __name__, url_prefix=API, tag="Billing")
 
@@ -33,12 +36,14 @@ def account(customer_id: int) -> service.Standing:
     return service.standing(current_session(), customer_id=customer_id)
 
 
-@blueprint.put("/customers/<id:customer_id>/account", auth=Permission.BILLING_WRITE, problems=CONFLICTS)
+@blueprint.put("/customers/<id:customer_id>/account", auth=Permission.BILLING_WRITE)
 @blueprint.input(AccountIn, arg_name="terms")
+@versioned
 @blueprint.output(AccountOut)
-def agree(customer_id: int, terms: AccountIn) -> service.Standing:
+def agree(customer_id: int, terms: AccountIn, seen: Collection[int]) -> service.Standing:
     """Begin or end a monthly account (月結)."""
-    return service.agree(current_session(), customer_id=customer_id, terms=terms, today=resources().today())
+    today = resources().today()
+    return service.agree(current_session(), customer_id=customer_id, terms=terms, seen=seen, today=today)
 
 
 @blueprint.post("/payments", auth=Permission.BILLING_WRITE, problems=[WrongState])

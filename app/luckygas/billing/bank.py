@@ -102,6 +102,12 @@ def suggestions(session: Session, *, payment: BankPayment, today: date) -> Seque
     return list(dict.fromkeys([*billed, *charged]))[:_MOST_SUGGESTED]
 
 
+def unassigned(session: Session, *, at_most: int) -> int:
+    """Return how many payments nobody knows the customer of, counted up to `at_most`."""
+    found = select(BankPayment.id).where(BankPayment.customer_id.is_(None)).limit(at_most)
+    return session.scalars(select(func.count()).select_from(found.subquery())).one()
+
+
 def days_to_read(session: Session, *, today: date) -> Sequence[date]:
     """Return the days whose statements are not final yet, the oldest first; after an outage those are many."""
     last_final = session.scalar(select(func.max(BankDay.day)))

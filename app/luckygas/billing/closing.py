@@ -60,7 +60,7 @@ def report(session: Session, *, day: date, has_centre: bool) -> Report:
     """Hold a day's books against its orders, cylinders and cash, and its invoices where there is a centre for them."""
     sold = ledger.days.sold(session, day=day)
     turned = ledger.days.turnover(session, day=day)
-    left = ledger.days.cash_left(session, day=day)
+    left = ledger.sums.cash_left(session, day=day)
     order_ids = [sale.order_id for sale in sold]
     exchanged = _exchanged(session, {sale.order_id: sale.driver_id for sale in sold})
     found = [*(sale.driver_id for sale in sold), *(row.driver_id for row in turned), *left]
@@ -69,7 +69,7 @@ def report(session: Session, *, day: date, has_centre: bool) -> Report:
         for driver_id in sorted(set(found), key=lambda driver_id: driver_id or 0)
     ]
     tally = invoices.tally(session, order_ids=order_ids)
-    total = _total(shares)
+    total = total_of(shares)
     placed_twd = sum(order.total_twd for order in orders.get_many(session, order_ids=order_ids))
     return Report(
         day=day,
@@ -155,7 +155,8 @@ def _share(
     )
 
 
-def _total(shares: Sequence[Share]) -> Share:
+def total_of(shares: Sequence[Share]) -> Share:
+    """Add shares up."""
     names = [name for name in Share.__dataclass_fields__ if name not in {"driver_id", "cylinders"}]
     sizes: defaultdict[int, Counter[str]] = defaultdict(Counter)
     for share in shares:

@@ -113,6 +113,13 @@ def tally(session: Session, *, order_ids: Sequence[int]) -> Tally:
     return Tally(**found)
 
 
+def waiting(session: Session, *, at_most: int) -> tuple[int, datetime | None]:
+    """Return how many invoices are wanted and not issued, counted up to `at_most`, and since when the oldest is."""
+    wanted = select(Invoice.created_at).where(Invoice.status == InvoiceStatus.WANTED).order_by(Invoice.id)
+    found = session.scalars(wanted.limit(at_most)).all()
+    return len(found), found[0] if found else None
+
+
 def get(session: Session, *, invoice_id: int) -> Invoice:
     """Return one invoice, or raise `NotFound`."""
     row = session.get(Invoice, invoice_id)

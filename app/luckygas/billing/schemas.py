@@ -76,10 +76,9 @@ class HandInOut(Output):
 class AccountIn(Body):
     """What is agreed with a customer about paying."""
 
-    model_config = ConfigDict(json_schema_extra={"examples": [{"is_monthly": True, "version": 0}]})
+    model_config = ConfigDict(json_schema_extra={"examples": [{"is_monthly": True}]})
 
     is_monthly: Annotated[bool, Field(description="Deliveries from today on are put on one bill a month (月結)")]
-    version: Annotated[int, Field(ge=0, le=2**31 - 1, description="The version that you saw")]
 
 
 class AccountOut(Output):

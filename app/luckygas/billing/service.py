@@ -1,17 +1,21 @@
 """What can be done with money. Whoever moves a customer's holds the customer, so that nobody pays a debt twice."""
 
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
+from typing import Final
 
 from sqlalchemy.orm import Session
 
-from luckygas.billing import bills, invoices
+from luckygas.billing import bank, bills, invoices
 from luckygas.billing.models import CustomerAccount
 from luckygas.billing.schemas import AccountIn, HandInIn, Method, PaymentIn
 from luckygas.customers import service as customers
 from luckygas.drivers import service as drivers
 from luckygas.errors import EditedMeanwhile, FieldError, Invalid, WrongState, in_field
 from luckygas.ledger import service as ledger
+
+MOST_COUNTED: Final = 1000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,6 +67,30 @@ class HandIn:
         return self.counted_twd - self.expected_twd
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Backlog:
+    """What the accounts come to in whole TWD, and what is still to be done about money."""
+
+    balances: Mapping[str, int]
+    invoices: int
+    invoices_since: datetime | None
+    unassigned: int
+    open_since: date | None
+    """The first day that should be closed, None where nobody ever closed one."""
+
+
+def backlog(session: Session) -> Backlog:
+    """Return how the money stands; what waits is counted up to a bound, so that this costs the same on every day."""
+    wanted, since = invoices.waiting(session, at_most=MOST_COUNTED)
+    return Backlog(
+        balances=ledger.balances(session),
+        invoices=wanted,
+        invoices_since=since,
+        unassigned=bank.unassigned(session, at_most=MOST_COUNTED),
+        open_since=ledger.days.open_since(session),
+    )
+
+
 def standing(session: Session, *, customer_id: int) -> Standing:
     """Return how a customer stands, or raise `NotFound`."""
     customers.get(session, customer_id=customer_id)
@@ -76,13 +104,11 @@ def standing(session: Session, *, customer_id: int) -> Standing:
     )
 
 
-def agree(session: Session, *, customer_id: int, terms: AccountIn, today: date) -> Standing:
+def agree(session: Session, *, customer_id: int, terms: AccountIn, seen: Collection[int], today: date) -> Standing:
     """Begin or end a monthly account from today on, unless somebody else changed what was agreed."""
     customers.lock(session, customer_id=customer_id)
     row = session.get(CustomerAccount, customer_id, populate_existing=True)
-    EditedMeanwhile.check(
-        f"the account of customer {customer_id}", expected=terms.version, found=row.version if row else 0
-    )
+    EditedMeanwhile.check(f"the account of customer {customer_id}", seen=seen, found=row.version if row else 0)
     if row is None:
         row = CustomerAccount(customer_id=customer_id, version=0)
         session.add(row)

@@ -1,12 +1,13 @@
 """The routes of customers."""
 
+from collections.abc import Collection
+
 from flask import url_for
 
 from luckygas.access import Permission
 from luckygas.customers import service
 from luckygas.customers.models import Customer, Deposit
 from luckygas.customers.schemas import (
-    CustomerChange,
     CustomerIn,
     CustomerOut,
     CustomerPage,
@@ -16,7 +17,7 @@ from luckygas.customers.schemas import (
     DepositPage,
 )
 from luckygas.db.session import current_session
-from luckygas.errors import CONFLICTS
+from luckygas.errors import WrongState
 from luckygas.resources import resources
 from luckygas.web.addresses import API
 from luckygas.web.auth import current_principal
@@ -24,6 +25,7 @@ from luckygas.web.blueprint import Blueprint
 from luckygas.web.idempotency import idempotent
 from luckygas.web.limits import SEARCH, Price
 from luckygas.web.pagination import PageQuery, page_of
+from luckygas.web.versions import versioned
 
 blueprint = Blueprint("customers", __name__, url_prefix=f"{API}/customers", tag="Customers")
 
@@ -45,12 +47,13 @@ def read(customer_id: int) -> Customer:
     return service.get(current_session(), customer_id=customer_id)
 
 
-@blueprint.put("/<id:customer_id>", auth=Permission.CUSTOMERS_WRITE, problems=CONFLICTS)
-@blueprint.input(CustomerChange, arg_name="customer")
+@blueprint.put("/<id:customer_id>", auth=Permission.CUSTOMERS_WRITE)
+@blueprint.input(CustomerIn, arg_name="customer")
+@versioned
 @blueprint.output(CustomerOut)
-def change(customer_id: int, customer: CustomerChange) -> Customer:
+def change(customer_id: int, customer: CustomerIn, seen: Collection[int]) -> Customer:
     """Change a customer to what is given; refused if somebody else was faster."""
-    return service.change(current_session(), customer_id=customer_id, customer=customer)
+    return service.change(current_session(), customer_id=customer_id, customer=customer, seen=seen)
 
 
 @blueprint.get("", auth=Permission.CUSTOMERS_READ, standby=True, price=Price(2, own=SEARCH))
@@ -64,7 +67,7 @@ def find(query: CustomerQuery) -> dict:
     )
 
 
-@blueprint.post("/<id:customer_id>/deposits", auth=Permission.CUSTOMERS_WRITE, problems=CONFLICTS)
+@blueprint.post("/<id:customer_id>/deposits", auth=Permission.CUSTOMERS_WRITE, problems=[WrongState])
 @blueprint.input(DepositIn, arg_name="deposit")
 @idempotent
 @blueprint.output(DepositOut, status_code=201)

@@ -78,14 +78,6 @@ class CustomerIn(Body):
         return self
 
 
-class CustomerChange(CustomerIn):
-    """All of a customer, as it is to be from now on."""
-
-    model_config = ConfigDict(json_schema_extra={"examples": [_EXAMPLE | {"version": 1}]})
-
-    version: Version
-
-
 class PlaceOut(Output):
     """Another place of a customer."""
 

@@ -1,13 +1,13 @@
 """What can be done with customers."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import date
 
 from sqlalchemy import ColumnElement, Text, cast, func, or_, select, union
 from sqlalchemy.orm import Session
 
 from luckygas.customers.models import Customer, CustomerAddress, Deposit, UsualCylinders
-from luckygas.customers.schemas import CustomerChange, CustomerIn, CustomerQuery, DepositIn
+from luckygas.customers.schemas import CustomerIn, CustomerQuery, DepositIn
 from luckygas.drivers import service as drivers
 from luckygas.errors import EditedMeanwhile, FieldError, Invalid, NotFound, WrongState, in_field
 from luckygas.ledger import service as ledger
@@ -52,10 +52,10 @@ def create_many(session: Session, *, new: Sequence[CustomerIn], dry_run: bool) -
     return len(new)
 
 
-def change(session: Session, *, customer_id: int, customer: CustomerChange) -> Customer:
-    """Make a customer what `customer` says, unless somebody else changed it since that version."""
+def change(session: Session, *, customer_id: int, customer: CustomerIn, seen: Collection[int]) -> Customer:
+    """Make a customer what `customer` says, unless somebody else changed it since it was seen."""
     row = lock(session, customer_id=customer_id)
-    EditedMeanwhile.check(f"customer {row.id}", expected=customer.version, found=row.version)
+    EditedMeanwhile.check(f"customer {row.id}", seen=seen, found=row.version)
     # What is not kept must be gone before something of the same key takes its place.
     row.further_addresses, row.usual_cylinders = [], []
     session.flush()
@@ -169,7 +169,7 @@ def find_deposits(session: Session, *, customer_id: int, before_id: int, count: 
 
 
 def _fill(row: Customer, customer: CustomerIn) -> None:
-    for name, value in customer.model_dump(exclude={"further_addresses", "usual_cylinders", "version"}).items():
+    for name, value in customer.model_dump(exclude={"further_addresses", "usual_cylinders"}).items():
         setattr(row, name, value)
     row.further_addresses = [
         CustomerAddress(position=position, **place.model_dump())

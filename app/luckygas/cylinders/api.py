@@ -19,7 +19,7 @@ from luckygas.cylinders.schemas import (
     UnloadIn,
 )
 from luckygas.db.session import current_session
-from luckygas.errors import CONFLICTS
+from luckygas.errors import WrongState
 from luckygas.resources import resources
 from luckygas.web.addresses import API
 from luckygas.web.auth import current_principal
@@ -84,7 +84,7 @@ def inspect(cylinder_id: int, inspection: InspectionIn) -> Cylinder:
     )
 
 
-@blueprint.post("/load", auth=Permission.CYLINDERS_WRITE, problems=CONFLICTS)
+@blueprint.post("/load", auth=Permission.CYLINDERS_WRITE, problems=[WrongState])
 @blueprint.input(LoadIn, arg_name="body")
 @idempotent
 @blueprint.output(MovedOut)
@@ -96,7 +96,7 @@ def load(body: LoadIn) -> dict:
     }
 
 
-@blueprint.post("/unload", auth=Permission.CYLINDERS_WRITE, problems=CONFLICTS)
+@blueprint.post("/unload", auth=Permission.CYLINDERS_WRITE, problems=[WrongState])
 @blueprint.input(UnloadIn, arg_name="body")
 @idempotent
 @blueprint.output(MovedOut)
@@ -106,7 +106,7 @@ def unload(body: UnloadIn) -> dict:
     return {"items": service.unload(current_session(), driver_id=body.driver_id, serials=body.serials, by=by)}
 
 
-@blueprint.post("/refill", auth=Permission.CYLINDERS_WRITE, problems=CONFLICTS)
+@blueprint.post("/refill", auth=Permission.CYLINDERS_WRITE, problems=[WrongState])
 @blueprint.input(RefillIn, arg_name="body")
 @idempotent
 @blueprint.output(MovedOut)

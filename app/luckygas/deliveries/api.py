@@ -9,7 +9,7 @@ from luckygas.db.session import current_session
 from luckygas.deliveries import service
 from luckygas.deliveries.models import Route
 from luckygas.deliveries.schemas import DeliverIn, FailIn, RouteIn, RouteOut, RoutePage, RouteQuery
-from luckygas.errors import CONFLICTS
+from luckygas.errors import WrongState
 from luckygas.resources import resources
 from luckygas.web.addresses import API
 from luckygas.web.auth import current_principal
@@ -20,7 +20,7 @@ from luckygas.web.pagination import page_of
 blueprint = Blueprint("routes", __name__, url_prefix=f"{API}/routes", tag="Routes")
 
 
-@blueprint.post("", auth=Permission.ROUTES_WRITE, problems=CONFLICTS)
+@blueprint.post("", auth=Permission.ROUTES_WRITE, problems=[WrongState])
 @blueprint.input(RouteIn, arg_name="route")
 @idempotent
 @blueprint.output(RouteOut, status_code=201)
@@ -50,14 +50,14 @@ def find(query: RouteQuery) -> dict:
     )
 
 
-@blueprint.post("/<id:route_id>/start", auth=Permission.DELIVERIES_WRITE, problems=CONFLICTS)
+@blueprint.post("/<id:route_id>/start", auth=Permission.DELIVERIES_WRITE, problems=[WrongState])
 @blueprint.output(RouteOut)
 def start(route_id: int) -> Route:
     """Send a planned route out, all its orders with it."""
     return service.start(current_session(), route_id=route_id, principal=current_principal())
 
 
-@blueprint.post("/<id:route_id>/stops/<id:order_id>/deliver", auth=Permission.DELIVERIES_WRITE, problems=CONFLICTS)
+@blueprint.post("/<id:route_id>/stops/<id:order_id>/deliver", auth=Permission.DELIVERIES_WRITE, problems=[WrongState])
 @blueprint.input(DeliverIn, arg_name="handed")
 @idempotent
 @blueprint.output(RouteOut)
@@ -66,7 +66,7 @@ def deliver(route_id: int, order_id: int, handed: DeliverIn) -> Route:
     return service.deliver(current_session(), route_id=route_id, order_id=order_id, handed=handed, act=_act())
 
 
-@blueprint.post("/<id:route_id>/stops/<id:order_id>/fail", auth=Permission.DELIVERIES_WRITE, problems=CONFLICTS)
+@blueprint.post("/<id:route_id>/stops/<id:order_id>/fail", auth=Permission.DELIVERIES_WRITE, problems=[WrongState])
 @blueprint.input(FailIn, arg_name="body")
 @idempotent
 @blueprint.output(RouteOut)

@@ -5,14 +5,23 @@ some bytes of each customer and one batch of orders, however many those become.
 """
 
 from collections.abc import Callable
+from datetime import date, timedelta
 from typing import Final
 
 import psycopg
 from psycopg import sql
+from psycopg.types.json import Jsonb
 
-from luckygas.demo.records import COLUMNS, Batch, Company, Records
+from luckygas.billing import closing
+from luckygas.demo.records import BY, COLUMNS, OPEN_DAYS, Batch, Company, Records
 
-_MUST_BE_EMPTY: Final = ("customers", "drivers", "cylinders", "prices", "orders")
+_MUST_BE_EMPTY: Final = ("customers", "drivers", "cylinders", "prices", "orders", "ledger_entries", "closings")
+
+_CARRIED: Final = """
+INSERT INTO ledger_carried (up_to, account, driver_id, amount_twd)
+SELECT (SELECT max(id) FROM ledger_entries), account, driver_id, sum(amount_twd)
+FROM ledger_lines GROUP BY account, driver_id
+"""
 
 type Report = Callable[[str, int, int], None]
 """Is told what is being written, how much of it is done, and how much there is."""
@@ -43,12 +52,25 @@ def load(connection: psycopg.Connection, company: Company, report: Report) -> in
         for day, orders, batch in records.orders():  # noqa: B007 - the last count is the result
             _copy(connection, batch)
             report("days of orders", (day - company.first_day).days + 1, company.days)
+        connection.execute(_CARRIED)
+        _close(connection, company.until - timedelta(days=OPEN_DAYS))
         for table in (table for table, columns in COLUMNS.items() if columns.startswith("id,")):
             _go_on_behind_the_last(connection, table)
     connection.autocommit = True
     for table in COLUMNS:
         connection.execute(sql.SQL("VACUUM (ANALYZE) {}").format(sql.Identifier(table)))
     return orders
+
+
+def _close(connection: psycopg.Connection, day: date) -> None:
+    """Close a day and with it all before, or whoever tries out to close one would have to begin with the first."""
+    report = closing.Report(
+        day=day, shares=(), total=closing.total_of(()), invoices=closing.invoices.Tally(),
+        differences=("closed with all days before it, by demo-data",),
+    )  # fmt: skip
+    connection.execute(
+        "INSERT INTO closings (day, report, by) VALUES (%s, %s, %s)", [day, Jsonb(closing.as_json(report)), BY]
+    )
 
 
 def _check_empty(connection: psycopg.Connection) -> None:

@@ -8,7 +8,9 @@ from random import Random
 from typing import Final
 from zoneinfo import ZoneInfo
 
+from luckygas.customers.models import CustomerKind
 from luckygas.demo import names, places
+from luckygas.demo.books import Books
 from luckygas.demo.demand import KINDS, SHARES, Demand, Usual, usual_of
 
 BY: Final = "demo-data"
@@ -26,6 +28,8 @@ COLUMNS: Final = {
     "orders": "id, customer_id, status, delivery_address, wanted_on, version, placed_at",
     "order_lines": "order_id, position, cylinder_kg, quantity, unit_price_twd",
     "order_events": "id, order_id, status, version, note, by, at",
+    "ledger_entries": "id, day, kind, order_id, reference, by, at",
+    "ledger_lines": "entry_id, position, account, customer_id, amount_twd",
 }
 """The tables that are written and their columns, in an order in which each row finds what it refers to."""
 
@@ -37,7 +41,7 @@ _NULL: Final = r"\N"
 _BASE_PRICES_TWD: Final = {4: 330, 10: 520, 16: 720, 20: 850, 50: 2100}
 _PRICE_DAYS: Final = 91
 _DEPOSIT_TWD: Final = 1500
-_OPEN_DAYS: Final = 2  # what was ordered yesterday and today is still to be delivered
+OPEN_DAYS: Final = 2  # what was ordered yesterday and today is still to be delivered
 _TAIPEI: Final = ZoneInfo("Asia/Taipei")
 _MORNING, _SECONDS_OF_WORK = 8 * 3600, 11 * 3600
 _CANCELLED: Final = 0.015
@@ -68,6 +72,8 @@ class Records:
         self._rng = Random(company.seed)
         self._demand = Demand(first=company.first_day, days=company.days, rng=self._rng)
         self._homes = array("Q")  # an address is its number: eight bytes
+        self._pays_later = array("B")
+        self._books = Books(by=BY)
         self._cylinders = 0
         self._since = f"{company.first_day} 07:00+08"
 
@@ -100,7 +106,8 @@ class Records:
         """Yield the orders in batches, each with the last of its days and the number of orders up to there."""
         batch, number = _empty(*_OF_ORDERS), 0
         for day, wanted in self._demand.days():
-            is_open = (self._company.until - day).days < _OPEN_DAYS
+            is_open = (self._company.until - day).days < OPEN_DAYS
+            self._books.transfers(day, batch)
             midnight = datetime(day.year, day.month, day.day, tzinfo=_TAIPEI)
             season = (day - self._company.first_day).days // _PRICE_DAYS * _PRICE_DAYS
             prices = {size: self._price(size, season) for size in _BASE_PRICES_TWD}
@@ -108,7 +115,11 @@ class Records:
                 number += 1
                 # One after the other through the working day, so that a later order has a larger id.
                 second = int(_MORNING + _SECONDS_OF_WORK * (place + self._rng.random()) / len(wanted))
-                self._order(number, customer, midnight + timedelta(seconds=second), batch, is_open=is_open)
+                placed = midnight + timedelta(seconds=second)
+                delivered = self._order(number, customer, placed, batch, is_open=is_open)
+                if delivered is not None:
+                    twd, later = quantity * prices[size], bool(self._pays_later[customer])
+                    self._books.sale(number, customer + 1, twd, delivered, batch, pays_later=later)
                 batch["order_lines"].append(f"{number}\t1\t{size}\t{quantity}\t{prices[size]}\n")
             if len(batch["orders"]) >= _ORDERS_IN_A_BATCH or day == self._company.until:
                 yield day, number, batch
@@ -121,6 +132,7 @@ class Records:
         self._demand.add(kind, usual)
         home = rng.randrange(places.COUNT)
         self._homes.append(home)
+        self._pays_later.append(KINDS[kind] == CustomerKind.RESTAURANT)
         is_business = kind > 0
         landline = (
             places.landline(home, rng.randrange(10**8)) if rng.random() < (0.8 if is_business else 0.3) else _NULL
@@ -133,7 +145,9 @@ class Records:
         if rng.random() < (0.08 if is_business else 0.01):
             batch["customer_addresses"].append(f"{number}\t1\t分店\t{places.address(rng.randrange(places.COUNT))}\n")
         batch["customer_usual_cylinders"].append(f"{number}\t{usual.cylinder_kg}\t{usual.quantity}\n")
-        batch["customer_deposits"].append(f"{number}\t{number}\t{_DEPOSIT_TWD * usual.quantity}\t{BY}\t{since}\n")
+        deposit_twd = _DEPOSIT_TWD * usual.quantity
+        batch["customer_deposits"].append(f"{number}\t{number}\t{deposit_twd}\t{BY}\t{since}\n")
+        self._books.deposit(number, number, deposit_twd, since, batch)
         for _ in range(usual.quantity):
             self._cylinder(usual, f"customer\t{number}", batch)
         if number % 8 == 0:  # and one in the depot for every eighth
@@ -148,8 +162,9 @@ class Records:
         )
         batch["cylinder_moves"].append(f"{number}\t{number}\t{where}\tt\t{BY}\t{self._since}\n")
 
-    def _order(self, number: int, customer: int, placed: datetime, batch: Batch, *, is_open: bool) -> None:
-        rng = self._rng
+    def _order(self, number: int, customer: int, placed: datetime, batch: Batch, *, is_open: bool) -> datetime | None:
+        """Write an order down; return when it was delivered, if it was."""
+        rng, delivered = self._rng, None
         steps = [("placed", placed, _NULL)]
         if rng.random() < _CANCELLED:
             steps.append(("cancelled", placed + timedelta(minutes=20), rng.choice(_REASONS)))
@@ -171,6 +186,7 @@ class Records:
             batch["order_events"].append(
                 f"{4 * (number - 1) + version}\t{number}\t{status}\t{version}\t{note}\t{BY}\t{at}\n"
             )
+        return delivered
 
     def _price(self, size: int, season: int) -> int:
         """Return what a size costs in a season; it goes up and down by some percent, as gas does."""
@@ -180,8 +196,9 @@ class Records:
 
 _OF_CUSTOMERS: Final = (
     "customers", "customer_addresses", "customer_usual_cylinders", "customer_deposits", "cylinders", "cylinder_moves",
+    "ledger_entries", "ledger_lines",
 )  # fmt: skip
-_OF_ORDERS: Final = ("orders", "order_lines", "order_events")
+_OF_ORDERS: Final = ("orders", "order_lines", "order_events", "ledger_entries", "ledger_lines")
 
 
 def _empty(*tables: str) -> Batch:

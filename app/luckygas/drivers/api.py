@@ -1,17 +1,19 @@
 """The routes of drivers."""
 
+from collections.abc import Collection
+
 from flask import url_for
 
 from luckygas.access import Permission
 from luckygas.db.session import current_session
 from luckygas.drivers import service
 from luckygas.drivers.models import Driver
-from luckygas.drivers.schemas import DriverChange, DriverIn, DriverOut, DriverPage
-from luckygas.errors import CONFLICTS
+from luckygas.drivers.schemas import DriverIn, DriverOut, DriverPage
 from luckygas.web.addresses import API
 from luckygas.web.blueprint import Blueprint
 from luckygas.web.idempotency import idempotent
 from luckygas.web.pagination import PageQuery, page_of
+from luckygas.web.versions import versioned
 
 blueprint = Blueprint("drivers", __name__, url_prefix=f"{API}/drivers", tag="Drivers")
 
@@ -33,12 +35,13 @@ def read(driver_id: int) -> Driver:
     return service.get(current_session(), driver_id=driver_id)
 
 
-@blueprint.put("/<id:driver_id>", auth=Permission.DRIVERS_WRITE, problems=CONFLICTS)
-@blueprint.input(DriverChange, arg_name="driver")
+@blueprint.put("/<id:driver_id>", auth=Permission.DRIVERS_WRITE)
+@blueprint.input(DriverIn, arg_name="driver")
+@versioned
 @blueprint.output(DriverOut)
-def change(driver_id: int, driver: DriverChange) -> Driver:
+def change(driver_id: int, driver: DriverIn, seen: Collection[int]) -> Driver:
     """Change a driver to what is given; refused if somebody else was faster."""
-    return service.change(current_session(), driver_id=driver_id, driver=driver)
+    return service.change(current_session(), driver_id=driver_id, driver=driver, seen=seen)
 
 
 @blueprint.get("", auth=Permission.DRIVERS_READ, standby=True)

@@ -31,14 +31,6 @@ class DriverIn(Body):
     is_active: bool = True
 
 
-class DriverChange(DriverIn):
-    """All of a driver, as it is to be from now on."""
-
-    model_config = ConfigDict(json_schema_extra={"examples": [_EXAMPLE | {"version": 1}]})
-
-    version: Version
-
-
 class DriverOut(Output):
     """A driver."""
 

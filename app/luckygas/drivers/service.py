@@ -1,13 +1,13 @@
 """What can be done with drivers."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from luckygas.access import Principal, Role
 from luckygas.drivers.models import Driver
-from luckygas.drivers.schemas import DriverChange, DriverIn
+from luckygas.drivers.schemas import DriverIn
 from luckygas.errors import EditedMeanwhile, FieldError, Forbidden, Invalid, NotFound
 
 
@@ -20,12 +20,12 @@ def create(session: Session, *, driver: DriverIn) -> Driver:
     return row
 
 
-def change(session: Session, *, driver_id: int, driver: DriverChange) -> Driver:
-    """Make a driver what `driver` says, unless somebody else changed them since that version."""
+def change(session: Session, *, driver_id: int, driver: DriverIn, seen: Collection[int]) -> Driver:
+    """Make a driver what `driver` says, unless somebody else changed them since they were seen."""
     row = lock(session, driver_id=driver_id)
-    EditedMeanwhile.check(f"driver {row.id}", expected=driver.version, found=row.version)
+    EditedMeanwhile.check(f"driver {row.id}", seen=seen, found=row.version)
     _check_principal(session, principal=driver.principal, driver_id=row.id)
-    for name, value in driver.model_dump(exclude={"version"}).items():
+    for name, value in driver.model_dump().items():
         setattr(row, name, value)
     row.version += 1
     session.flush()

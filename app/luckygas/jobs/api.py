@@ -6,7 +6,7 @@ from sqlalchemy import Row
 
 from luckygas.access import Permission
 from luckygas.db.session import current_session
-from luckygas.errors import CONFLICTS
+from luckygas.errors import WrongState
 from luckygas.jobs import service
 from luckygas.jobs.schemas import JobOut, JobPage, JobQuery
 from luckygas.web.addresses import API
@@ -27,7 +27,7 @@ def find(query: JobQuery) -> dict:
     )
 
 
-@blueprint.post("/<id:job_id>/replay", auth=Permission.JOBS_WRITE, problems=CONFLICTS)
+@blueprint.post("/<id:job_id>/replay", auth=Permission.JOBS_WRITE, problems=[WrongState])
 @blueprint.output(JobOut)
 def replay(job_id: int) -> Row[Any]:
     """Have a dead job run again."""

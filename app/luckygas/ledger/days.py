@@ -39,9 +39,14 @@ def open_day(session: Session, *, wanted: date) -> date:
     return session.scalars(select(func.ledger_open_day(wanted))).one()
 
 
+def pause(session: Session) -> None:
+    """Wait for whoever is booking, and let nobody book until the end of this transaction."""
+    session.execute(select(func.pg_advisory_xact_lock(_LOCK)))
+
+
 def hold(session: Session, *, day: date, today: date) -> None:
     """Let nobody book until the end of this transaction, and make sure that `day` is the next to be closed."""
-    session.execute(select(func.pg_advisory_xact_lock(_LOCK)))
+    pause(session)
     if day > today:
         raise WrongState(f"{day} is not over: close {today} at the latest")
     closed = session.scalar(select(func.max(Closing.day)))
@@ -52,6 +57,12 @@ def hold(session: Session, *, day: date, today: date) -> None:
         earlier = earlier.where(Entry.day > closed)
     if (first := session.scalar(earlier)) is not None:
         raise WrongState(f"something is booked on {first}: close that day first")
+
+
+def open_since(session: Session) -> date | None:
+    """Return the first day on which something is booked and that is not closed, None before any day ever was closed."""
+    closed = session.scalar(select(func.max(Closing.day)))
+    return None if closed is None else session.scalar(select(func.min(Entry.day)).where(Entry.day > closed))
 
 
 def seal(session: Session, *, day: date, report: dict[str, Any], by: str) -> Closing:
@@ -87,19 +98,6 @@ def sold(session: Session, *, day: date) -> Sequence[Sold]:
         Sold(order_id=order_id, driver_id=driver_id, amount_twd=int(amount))
         for order_id, driver_id, amount in session.execute(statement)
     ]
-
-
-def cash_left(session: Session, *, day: date) -> dict[int, int]:
-    """Return how much cash drivers have at the end of a day, those who have none left out."""
-    amount = func.sum(EntryLine.amount_twd)
-    statement = (
-        select(EntryLine.driver_id, amount)
-        .join(Entry)
-        .where(EntryLine.account == Account.DRIVER_CASH, Entry.day <= day)
-        .group_by(EntryLine.driver_id)
-        .having(amount != 0)
-    )
-    return {driver_id: int(left) for driver_id, left in session.execute(statement)}
 
 
 def get(session: Session, *, closing_id: int) -> Closing:

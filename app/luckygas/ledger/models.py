@@ -2,7 +2,7 @@
 
 from datetime import date
 from enum import StrEnum
-from typing import Any
+from typing import Any, ClassVar
 
 from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Index, SmallInteger, text
 from sqlalchemy.dialects.postgresql import JSONB
@@ -89,6 +89,21 @@ class EntryLine(Base):
     customer_id: Mapped[int | None] = mapped_column(ForeignKey("customers.id"))
     driver_id: Mapped[int | None] = mapped_column(ForeignKey("drivers.id"))
     amount_twd: Mapped[int] = mapped_column(BigInteger)
+
+
+class Carried(Base):
+    """What an account, or a driver's cash, came to with an entry and all before it. The next row of it comes later."""
+
+    __tablename__ = "ledger_carried"
+    __unlogged__: ClassVar = "sums of what is logged"
+    __table_args__ = (Index(None, "up_to", "account", "driver_id", unique=True, postgresql_nulls_not_distinct=True),)
+
+    id: Mapped[Id]
+    up_to: Mapped[int] = mapped_column(ForeignKey("ledger_entries.id"))
+    account: Mapped[str]
+    driver_id: Mapped[int | None] = mapped_column(ForeignKey("drivers.id"))
+    amount_twd: Mapped[int] = mapped_column(BigInteger)
+    at: Mapped[CreatedAt]
 
 
 class Closing(Base):

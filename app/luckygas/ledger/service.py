@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 
 from luckygas.audit.recording import note_created
 from luckygas.errors import NotFound, WrongState
-from luckygas.ledger import days
+from luckygas.ledger import days, sums
 from luckygas.ledger.bookings import Booking, Deposit, Line, Sale
 from luckygas.ledger.models import Account, Entry, EntryKind, EntryLine
 from luckygas.ledger.schemas import EntryQuery
@@ -152,17 +152,17 @@ def find(session: Session, *, query: EntryQuery, before_id: int, count: int) -> 
 
 def owed(session: Session, *, customer_id: int) -> int:
     """Return what a customer owes, whole TWD; negative is what we owe them."""
-    return _sum(session, Account.RECEIVABLE, EntryLine.customer_id == customer_id)
+    return _sum(session, Account.RECEIVABLE, customer_id)
 
 
 def held_by_driver(session: Session, *, driver_id: int) -> int:
     """Return how much cash a driver should have, whole TWD."""
-    return _sum(session, Account.DRIVER_CASH, EntryLine.driver_id == driver_id)
+    return sums.totals(session, driver_id=driver_id).get((Account.DRIVER_CASH, driver_id), 0)
 
 
 def held_deposit(session: Session, *, customer_id: int) -> int:
     """Return what is held for a customer's cylinders, whole TWD."""
-    return -_sum(session, Account.DEPOSITS, EntryLine.customer_id == customer_id)
+    return -_sum(session, Account.DEPOSITS, customer_id)
 
 
 def who_was_charged(session: Session, *, amount_twd: int, since: date, count: int) -> Sequence[int]:
@@ -225,9 +225,8 @@ def charged_after(session: Session, *, customer_id: int, entry_id: int) -> int:
 
 def balances(session: Session) -> dict[Account, int]:
     """Add up every account."""
-    statement = select(EntryLine.account, func.sum(EntryLine.amount_twd)).group_by(EntryLine.account)
-    found = {account: int(amount) for account, amount in session.execute(statement)}
-    return {account: found.get(account, 0) for account in Account}
+    found = sums.totals(session).items()
+    return {account: sum(twd for (of, _), twd in found if of == account) for account in Account}
 
 
 def _opposite(entry: Entry) -> list[Line]:
@@ -242,6 +241,7 @@ def _opposite(entry: Entry) -> list[Line]:
     ]
 
 
-def _sum(session: Session, account: Account, condition: object) -> int:
-    statement = select(func.coalesce(func.sum(EntryLine.amount_twd), 0)).where(EntryLine.account == account, condition)
+def _sum(session: Session, account: Account, customer_id: int) -> int:
+    total = func.coalesce(func.sum(EntryLine.amount_twd), 0)
+    statement = select(total).where(EntryLine.account == account, EntryLine.customer_id == customer_id)
     return int(session.scalars(statement).one())

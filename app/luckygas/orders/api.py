@@ -1,10 +1,12 @@
 """The routes of orders."""
 
+from collections.abc import Collection
+
 from flask import url_for
 
 from luckygas.access import Permission
 from luckygas.db.session import current_session
-from luckygas.errors import CONFLICTS
+from luckygas.errors import WrongState
 from luckygas.orders import prices, service
 from luckygas.orders.models import Order, Price
 from luckygas.orders.schemas import (
@@ -25,6 +27,7 @@ from luckygas.web.auth import current_principal
 from luckygas.web.blueprint import Blueprint
 from luckygas.web.idempotency import idempotent
 from luckygas.web.pagination import PageQuery, page_of
+from luckygas.web.versions import versioned
 
 blueprint = Blueprint("orders", __name__, url_prefix=f"{API}/orders", tag="Orders")
 prices_blueprint = Blueprint("prices", __name__, url_prefix=f"{API}/prices", tag="Prices")
@@ -59,23 +62,25 @@ def find(query: OrderQuery) -> dict:
     )
 
 
-@blueprint.put("/<id:order_id>", auth=Permission.ORDERS_WRITE, problems=CONFLICTS)
+@blueprint.put("/<id:order_id>", auth=Permission.ORDERS_WRITE, problems=[WrongState])
 @blueprint.input(OrderChange, arg_name="order")
+@versioned
 @blueprint.output(OrderOut)
-def change(order_id: int, order: OrderChange) -> Order:
+def change(order_id: int, order: OrderChange, seen: Collection[int]) -> Order:
     """Change an order that is not out yet; refused if somebody else was faster."""
     by, today = current_principal().id, resources().today()
-    return service.change(current_session(), order_id=order_id, order=order, by=by, today=today)
+    return service.change(current_session(), order_id=order_id, order=order, seen=seen, by=by, today=today)
 
 
-@blueprint.post("/<id:order_id>/cancel", auth=Permission.ORDERS_WRITE, problems=CONFLICTS)
+@blueprint.post("/<id:order_id>/cancel", auth=Permission.ORDERS_WRITE, problems=[WrongState])
 @blueprint.input(CancelIn, arg_name="body")
 @idempotent
+@versioned
 @blueprint.output(OrderOut)
-def cancel(order_id: int, body: CancelIn) -> Order:
+def cancel(order_id: int, body: CancelIn, seen: Collection[int]) -> Order:
     """Cancel an order; one that was delivered owes nothing any more."""
     by, today = current_principal().id, resources().today()
-    return service.cancel(current_session(), order_id=order_id, cancellation=body, by=by, today=today)
+    return service.cancel(current_session(), order_id=order_id, seen=seen, by=by, today=today, reason=body.reason)
 
 
 @blueprint.get("/<id:order_id>/events", auth=Permission.ORDERS_READ)

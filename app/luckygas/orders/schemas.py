@@ -60,25 +60,21 @@ class OrderChange(Body):
     """All that may still be changed of an order, as it is to be from now on."""
 
     model_config = ConfigDict(
-        json_schema_extra={
-            "examples": [{"lines": _EXAMPLE["lines"], "delivery_address": "臺北市大同區民生西路 45 號", "version": 1}]
-        }
+        json_schema_extra={"examples": [{"lines": _EXAMPLE["lines"], "delivery_address": "臺北市大同區民生西路 45 號"}]}
     )
 
     lines: Annotated[list[OrderLineIn], Field(min_length=1, max_length=MOST_LINES)]
     delivery_address: Annotated[Line, Field(max_length=200)]
     note: Annotated[Lines, Field(max_length=1000)] | None = None
     wanted_on: Annotated[date | None, Field(description="The day to deliver, today at the earliest")] = None
-    version: Version
 
 
 class CancelIn(Body):
     """Why an order is cancelled."""
 
-    model_config = ConfigDict(json_schema_extra={"examples": [{"reason": "客人出國", "version": 1}]})
+    model_config = ConfigDict(json_schema_extra={"examples": [{"reason": "客人出國"}]})
 
     reason: Annotated[Line, Field(max_length=200)]
-    version: Version
 
 
 class OrderLineOut(Output):

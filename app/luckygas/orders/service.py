@@ -1,6 +1,6 @@
 """What can be done with orders. Every change of one locks it, holds against its version and is kept as an event."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Final
@@ -15,7 +15,7 @@ from luckygas.jobs.queue import enqueue
 from luckygas.ledger import service as ledger
 from luckygas.orders import prices
 from luckygas.orders.models import EDITABLE, NEXT, OPEN, Order, OrderEvent, OrderLine, OrderStatus, Past
-from luckygas.orders.schemas import CancelIn, OrderChange, OrderIn, OrderLineIn, OrderQuery
+from luckygas.orders.schemas import OrderChange, OrderIn, OrderLineIn, OrderQuery
 
 _RECENT: Final = text(
     "SELECT past.customer_id, past.id, CAST(past.placed_at AT TIME ZONE :zone AS date), past.status,"
@@ -74,10 +74,12 @@ def place(session: Session, *, order: OrderIn, by: str, today: date) -> Order:
     return row
 
 
-def change(session: Session, *, order_id: int, order: OrderChange, by: str, today: date) -> Order:
+def change(  # noqa: PLR0913 - each said by name
+    session: Session, *, order_id: int, order: OrderChange, seen: Collection[int], by: str, today: date
+) -> Order:
     """Make an order that is not on its way yet what `order` says. Prices of lines that name none are today's."""
     row = _locked(session, order_id=order_id)
-    EditedMeanwhile.check(f"order {row.id}", expected=order.version, found=row.version)
+    EditedMeanwhile.check(f"order {row.id}", seen=seen, found=row.version)
     if row.status not in EDITABLE:
         raise WrongState(f"order {row.id} is {row.status}: it can be changed only until it is out")
     if order.wanted_on != row.wanted_on:
@@ -93,14 +95,16 @@ def change(session: Session, *, order_id: int, order: OrderChange, by: str, toda
     return row
 
 
-def cancel(session: Session, *, order_id: int, cancellation: CancelIn, by: str, today: date) -> Order:
+def cancel(  # noqa: PLR0913 - each said by name
+    session: Session, *, order_id: int, seen: Collection[int], by: str, today: date, reason: str
+) -> Order:
     """Cancel an order that is still as the caller saw it. What was delivered owes nothing any more."""
     row = _locked(session, order_id=order_id)
-    EditedMeanwhile.check(f"order {row.id}", expected=cancellation.version, found=row.version)
+    EditedMeanwhile.check(f"order {row.id}", seen=seen, found=row.version)
     if row.status == OrderStatus.DELIVERED:
-        ledger.take_back(session, order_id=row.id, day=today, by=by, reason=cancellation.reason)
+        ledger.take_back(session, order_id=row.id, day=today, by=by, reason=reason)
         enqueue(session, "billing.invoice", lock=f"invoice-{row.id}", order_id=row.id)
-    return move(session, order_id=order_id, to=OrderStatus.CANCELLED, by=by, note=cancellation.reason)
+    return move(session, order_id=order_id, to=OrderStatus.CANCELLED, by=by, note=reason)
 
 
 def move(session: Session, *, order_id: int, to: OrderStatus, by: str, note: str | None = None) -> Order:
@@ -225,9 +229,7 @@ def _priced(session: Session, *, lines: Sequence[OrderLineIn], today: date) -> l
     if missing := open_sizes - set(listed):
         raise Invalid.because(
             *(
-                FieldError(
-                    f"lines.{index}.unit_price_twd", f"the list has no price for {line.cylinder_kg} kg: give one"
-                )
+                FieldError(f"lines.{index}.unit_price_twd", f"the list has none for {line.cylinder_kg} kg: give one")
                 for index, line in enumerate(lines)
                 if line.cylinder_kg in missing and line.unit_price_twd is None
             )

@@ -112,6 +112,11 @@ def problems_of(view: View) -> Sequence[type[Problem]]:
     return getattr(view, "problems", ())
 
 
+def response_schema_of(view: View) -> Any:
+    """Return the schema of what a registered view answers with, or None if it declares none."""
+    return getattr(view, "_spec", {}).get("response", {}).get("schema")
+
+
 def takes_csv(view: View) -> str | None:
     """Return an example of the CSV file that a registered view takes, or None if it takes none."""
     return getattr(view, "takes_csv", None)

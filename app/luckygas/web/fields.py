@@ -101,5 +101,7 @@ CylinderKg = Annotated[
 Quantity = Annotated[int, Field(ge=1, le=MOST_CYLINDERS, description="Number of cylinders")]
 """How many cylinders of one size somebody wants."""
 
-Version = Annotated[int, Field(ge=1, le=2**31 - 1, description="Grows with each change; a change names the one it saw")]
+Version = Annotated[
+    int, Field(ge=1, le=2**31 - 1, description="Grows with each change; a change names the one it saw, in If-Match")
+]
 """What a change is held against, so that nobody overwrites what they have not seen."""

@@ -30,8 +30,10 @@ PAGE_POLICY: Final = (
     "base-uri 'none'; frame-ancestors 'none'"
 )
 
-_ALLOWED_HEADERS: Final = "Authorization, Content-Type, Idempotency-Key, X-API-Key, X-Request-ID"
-_SHOWN_HEADERS: Final = "Idempotency-Replayed, Location, RateLimit, RateLimit-Policy, Retry-After, X-Request-ID"
+_ALLOWED_HEADERS: Final = (
+    "Authorization, Content-Type, Idempotency-Key, If-Match, If-None-Match, X-API-Key, X-Request-ID"
+)
+_SHOWN_HEADERS: Final = "ETag, Idempotency-Replayed, Location, RateLimit, RateLimit-Policy, Retry-After, X-Request-ID"
 _PREFLIGHT_SECONDS: Final = "600"
 
 

@@ -30,6 +30,19 @@ HEADER: Final = "Idempotency-Key"
 REPLAYED: Final = "Idempotency-Replayed"
 REMEMBERED: Final = timedelta(days=1)
 
+PARAMETER: Final = {
+    "name": HEADER,
+    "in": "header",
+    "required": False,
+    "description": "Yours to choose, a UUID is good: the same key and body never do the work twice",
+    "schema": {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[\\x21-\\x7e]+$"},
+}
+REPLAYED_HEADER: Final = {
+    "description": "Present when this is the stored answer of an earlier request with the same key",
+    "schema": {"type": "string", "const": "true"},
+}
+"""Both headers in the OpenAPI document."""
+
 _FORM: Final = re.compile(r"[\x21-\x7e]{1,255}")
 _FORGOTTEN_AT_ONCE: Final = 20
 

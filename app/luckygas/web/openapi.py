@@ -13,6 +13,7 @@ from luckygas.access import PUBLIC, SIGNED_IN
 from luckygas.clients.http import SIGNATURE
 from luckygas.config import Settings
 from luckygas.errors import (
+    EditedMeanwhile,
     Forbidden,
     Invalid,
     MalformedRequest,
@@ -25,17 +26,18 @@ from luckygas.errors import (
 )
 from luckygas.suspicion.watch import Blocked, Challenged
 from luckygas.version import __version__
-from luckygas.web import cookies, examples
+from luckygas.web import cookies, examples, idempotency
 from luckygas.web.addresses import API, DOCUMENTATION
 from luckygas.web.auth import READING, CsrfTokenMissing
 from luckygas.web.blueprint import View, access_of, gives_csv, price_of, problems_of, takes_csv
 from luckygas.web.etags import has_etag
 from luckygas.web.guard import SuspiciousInput
-from luckygas.web.idempotency import HEADER, REPLAYED, IdempotencyKeyReused, RequestInProgress, is_idempotent
+from luckygas.web.idempotency import IdempotencyKeyReused, RequestInProgress, is_idempotent
 from luckygas.web.limits import RateLimited
 from luckygas.web.problems import MEDIA_TYPE, ProblemOut
 from luckygas.web.signatures import signer_of
 from luckygas.web.spreadsheets import MEDIA_TYPE as CSV
+from luckygas.web.versions import IF_MATCH, VersionMissing, is_versioned
 
 type Document = dict[str, Any]
 
@@ -44,7 +46,7 @@ Orders of gas cylinders and the customers who place them.
 
 Amounts are whole TWD. Points in time are UTC; days, such as `wanted_on`, are days of the company's time zone,
 normally Asia/Taipei. Lists come newest first, in pages: pass `next_cursor` as `cursor` until it is null. Creating
-something honours `Idempotency-Key`. Every failure has the form of `ProblemOut`.
+something honours `Idempotency-Key`; changing something takes `If-Match`. Every failure has the form of `ProblemOut`.
 
 How much you may ask for depends on the tier of your key; each answer says so in `RateLimit-Policy` and `RateLimit`. Who
 asks for more gets a 429, which costs nothing, and `Retry-After` says when to come back.
@@ -59,23 +61,12 @@ _SECURITY: Final = {
         "description": f"What logging in gives; changes need {cookies.CSRF_HEADER}, too",
     },
 }
-_IDEMPOTENCY_KEY: Final = {
-    "name": HEADER,
-    "in": "header",
-    "required": False,
-    "description": "Yours to choose, a UUID is good: the same key and body never do the work twice",
-    "schema": {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[\\x21-\\x7e]+$"},
-}
 _SIGNATURE: Final = {
     "name": SIGNATURE,
     "in": "header",
     "required": True,
     "description": "By the secret shared with {}: `t=SECONDS,v1=HEX`, HMAC-SHA256 of `SECONDS.` and the body",
     "schema": {"type": "string", "pattern": "^t=[0-9]+,v1=[0-9a-f]{64}$"},
-}
-_REPLAYED: Final = {
-    "description": "Present when this is the stored answer of an earlier request with the same key",
-    "schema": {"type": "string", "const": "true"},
 }
 _IF_NONE_MATCH: Final = {
     "name": "If-None-Match",
@@ -137,7 +128,7 @@ def _complete_operation(operation: Document, rule: Rule) -> None:
         if parameter["in"] == "query":
             _drop_null(parameter["schema"])
     _add_files(operation, view)
-    _add_signature(operation, view)
+    _add_headers(operation, view)
     if "requestBody" in operation:
         operation["requestBody"]["required"] = True
     if (access := access_of(view)) != PUBLIC:
@@ -150,9 +141,9 @@ def _complete_operation(operation: Document, rule: Rule) -> None:
     if cost := price_of(view).cost:
         operation["x-cost"] = cost
     if is_idempotent(view):
-        parameters.append(_IDEMPOTENCY_KEY)
+        parameters.append(idempotency.PARAMETER)
         success = next(status for status in operation["responses"] if status.startswith("2"))
-        operation["responses"][success]["headers"] = {REPLAYED: _REPLAYED}
+        operation["responses"][success]["headers"] = {idempotency.REPLAYED: idempotency.REPLAYED_HEADER}
     for status in sorted({kind.status for kind in kinds}):
         alike = sorted((kind for kind in kinds if kind.status == status), key=lambda kind: kind.code)
         operation["responses"][str(status)] = _problem_response(alike)
@@ -172,6 +163,8 @@ def _kinds(operation: Document, rule: Rule, view: View) -> set[type[Problem]]:
         kinds |= {Unauthenticated, Forbidden, Unavailable}
         if rule.methods - READING:
             kinds |= {CsrfTokenMissing}
+    if is_versioned(view):
+        kinds |= {EditedMeanwhile, VersionMissing}
     if price_of(view).cost:
         kinds |= {RateLimited}
     if signer_of(view) is not None:
@@ -181,7 +174,9 @@ def _kinds(operation: Document, rule: Rule, view: View) -> set[type[Problem]]:
     return kinds
 
 
-def _add_signature(operation: Document, view: View) -> None:
+def _add_headers(operation: Document, view: View) -> None:
+    if is_versioned(view):
+        operation["parameters"].append(IF_MATCH)
     if (signer := signer_of(view)) is not None:
         operation["parameters"].append(_SIGNATURE | {"description": _SIGNATURE["description"].format(signer)})
 

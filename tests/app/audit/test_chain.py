@@ -9,6 +9,7 @@ from sqlalchemy import func, select, text
 from sqlalchemy.exc import DBAPIError
 
 from factories import make_driver
+from luckygas.audit import service
 from luckygas.audit.chain import BrokenChain, Head, verify
 from luckygas.audit.tables import AuditEntry, AuditLink
 from luckygas.resources import Resources
@@ -176,3 +177,25 @@ def test_a_commit_that_fails_leaves_no_entry(committing_app: Flask) -> None:
                 session.commit()
     with sessions() as session:
         assert session.scalar(select(func.count()).select_from(AuditEntry)) == 0
+
+
+def test_each_night_it_is_held_against_where_it_ended_the_night_before(
+    committing_app: Flask, grow: Callable[[int], None], forge: Callable[[str], None]
+) -> None:
+    def night() -> str | None:
+        with Resources.of(committing_app).sessions.begin() as session:
+            service.check(session)
+        with Resources.of(committing_app).sessions() as session:
+            return service.last_check(session).broken
+
+    assert night() is None
+    grow(3)
+    assert night() is None
+    with Resources.of(committing_app).sessions() as session:
+        assert sum(Head.parse(line).position for line in service.last_check(session).heads) == 3
+    # Nothing in the log itself tells that its end is missing.
+    forge("DELETE FROM audit_entries WHERE id = (SELECT max(entry_id) FROM audit_links)")
+    forge("DELETE FROM audit_links WHERE entry_id = (SELECT max(entry_id) FROM audit_links)")
+    check(committing_app)
+    assert "cut off" in night()
+    assert "cut off" in night()

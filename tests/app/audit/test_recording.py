@@ -16,7 +16,7 @@ from luckygas.audit.actor import Actor
 from luckygas.audit.tables import AuditEntry
 from luckygas.customers import service as customers
 from luckygas.customers.models import Customer, CustomerAddress
-from luckygas.customers.schemas import CustomerChange
+from luckygas.customers.schemas import CustomerIn
 from luckygas.db.base import is_secret
 from luckygas.drivers.models import Driver
 from luckygas.ledger import service as ledger
@@ -80,9 +80,9 @@ def test_parts_that_come_and_go_with_their_whole_are_logged(session: Session) ->
     places = [{"label": "二店", "address": "臺北市大同區寧夏路 8 號"}]
     customer = make_customer(session, further_addresses=places)
     session.commit()
-    body = {"kind": "shop", "name": "阿明", "mobile": "0912345678", "address": customer.address, "version": 1}
-    change = CustomerChange.model_validate(body, strict=False)
-    customers.change(session, customer_id=customer.id, customer=change)
+    body = {"kind": "shop", "name": "阿明", "mobile": "0912345678", "address": customer.address}
+    change = CustomerIn.model_validate(body, strict=False)
+    customers.change(session, customer_id=customer.id, customer=change, seen={1})
     session.commit()
     created, removed = entries(session, "customer_addresses")
     assert (created.action, removed.action) == ("created", "removed")

@@ -22,7 +22,7 @@ def monthly(client: FlaskClient, session: Session) -> Customer:
     customer = make_customer(session, kind="restaurant")
     session.commit()
     path = f"/api/v1/customers/{customer.id}/account"
-    assert client.put(path, json={"is_monthly": True, "version": 0}).json["version"] == 1
+    assert client.put(path, json={"is_monthly": True}, headers={"If-Match": '"0"'}).json["version"] == 1
     return customer
 
 
@@ -40,10 +40,21 @@ def bill(session: Session, customer: Customer, until: date) -> bills.Bill | None
 def test_a_monthly_account_is_agreed_once(client: FlaskClient, monthly: Customer, account, today: date) -> None:
     assert account(monthly)["monthly_since"] == str(today)
     path = f"/api/v1/customers/{monthly.id}/account"
-    late = client.put(path, json={"is_monthly": False, "version": 0})
-    assert (late.status_code, late.json["code"]) == (409, "edited_meanwhile")
-    assert client.put(path, json={"is_monthly": False, "version": 1}).json["monthly_since"] is None
-    assert client.put("/api/v1/customers/999999/account", json={"is_monthly": True, "version": 0}).status_code == 404
+    late = client.put(path, json={"is_monthly": False}, headers={"If-Match": '"0"'})
+    assert (late.status_code, late.json["code"]) == (412, "edited_meanwhile")
+    assert client.put(path, json={"is_monthly": False}, headers={"If-Match": '"1"'}).json["monthly_since"] is None
+    nobody = client.put("/api/v1/customers/999999/account", json={"is_monthly": True}, headers={"If-Match": '"0"'})
+    assert nobody.status_code == 404
+
+
+def test_what_is_agreed_does_not_depend_on_what_is_owed_meanwhile(
+    client: FlaskClient, monthly: Customer, deliver
+) -> None:
+    path = f"/api/v1/customers/{monthly.id}/account"
+    before = client.get(path).headers["ETag"]
+    deliver(monthly)
+    assert client.get(path, headers={"If-None-Match": before}).status_code == 200
+    assert client.put(path, json={"is_monthly": False}, headers={"If-Match": before}).status_code == 200
 
 
 def test_a_month_is_billed_once(client: FlaskClient, session: Session, monthly: Customer, deliver, today) -> None:
@@ -67,7 +78,8 @@ def test_what_was_taken_back_is_set_against_the_next_bill(
     deliver(monthly)
     assert bill(session, monthly, today).amount_twd == 1700
     (order,) = client.get(f"/api/v1/orders?customer_id={monthly.id}").json["items"]
-    client.post(f"/api/v1/orders/{order['id']}/cancel", json={"reason": "退貨", "version": order["version"]})
+    seen = {"If-Match": f'"{order["version"]}"'}
+    client.post(f"/api/v1/orders/{order['id']}/cancel", json={"reason": "退貨"}, headers=seen)
     assert bill(session, monthly, today) is None
     for _ in range(2):
         deliver(monthly)

@@ -19,7 +19,6 @@ from luckygas.clients.http import Account
 from luckygas.config import Settings, WorkerSettings
 from luckygas.jobs import queue
 from luckygas.orders import service as orders
-from luckygas.orders.schemas import CancelIn
 from luckygas.resources import Resources
 from partners import Partners
 
@@ -91,8 +90,8 @@ def sell(committed) -> Callable[..., int]:
 def cancel(committed) -> Callable[[int], None]:
     def go(order_id: int) -> None:
         with committed() as session:
-            body = CancelIn(reason="退貨", version=orders.get(session, order_id=order_id).version)
-            orders.cancel(session, order_id=order_id, cancellation=body, by="tests", today=TODAY)
+            seen = {orders.get(session, order_id=order_id).version}
+            orders.cancel(session, order_id=order_id, seen=seen, by="tests", today=TODAY, reason="退貨")
 
     return go
 

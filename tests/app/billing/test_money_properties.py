@@ -18,7 +18,9 @@ from luckygas.ledger.models import Account, Entry, EntryLine
 
 AMOUNTS = st.integers(-4000, 4000)
 ACTS = st.tuples(
-    st.sampled_from(["deliver", "cash", "transfer", "take_back", "deposit", "hand_in", "reverse"]), AMOUNTS, AMOUNTS
+    st.sampled_from(["deliver", "cash", "transfer", "take_back", "deposit", "hand_in", "reverse", "carry"]),
+    AMOUNTS,
+    AMOUNTS,
 )
 
 
@@ -83,6 +85,8 @@ def act(session: Session, model: Model, people: tuple[int, int], wanted: tuple[s
             model.missing += model.driver - abs(one)
             model.till += abs(one)
             model.driver = 0
+        case "carry" if (up_to := ledger.sums.newest_entry(session)) is not None:
+            ledger.sums.carry(session, up_to=up_to)
         case "reverse":
             _reverse_the_last_payment(session, model)
 
@@ -129,8 +133,8 @@ def test_bills_ask_for_every_delivery_once(session: Session, steps: list[tuple[b
     """Whenever bills are made and whatever is paid at the door: what they ask for is what was delivered on account."""
     with contextlib.closing(session.begin_nested()) as example:
         customer, driver = make_customer(session), make_driver(session)
-        terms = service.AccountIn(is_monthly=True, version=0)
-        service.agree(session, customer_id=customer.id, terms=terms, today=TODAY)
+        terms = service.AccountIn(is_monthly=True)
+        service.agree(session, customer_id=customer.id, terms=terms, seen={0}, today=TODAY)
         billed, on_account = 0, 0
         for makes_bill, cash in steps:
             order = make_order(session, customer)

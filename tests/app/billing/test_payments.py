@@ -92,8 +92,8 @@ def test_what_was_paid_for_a_cancelled_delivery_is_given_back(
     customer = make_customer(session)
     deliver(customer, cash_twd=1700)
     (order,) = client.get(f"/api/v1/orders?customer_id={customer.id}").json["items"]
-    body = {"reason": "客人退貨", "version": order["version"]}
-    assert client.post(f"/api/v1/orders/{order['id']}/cancel", json=body).json["status"] == "cancelled"
+    path, seen = f"/api/v1/orders/{order['id']}/cancel", {"If-Match": f'"{order["version"]}"'}
+    assert client.post(path, json={"reason": "客人退貨"}, headers=seen).json["status"] == "cancelled"
     assert account(customer)["owed_twd"] == -1700
     refund = {"customer_id": customer.id, "method": "cash", "amount_twd": -1700}
     assert client.post(PAYMENTS, json=refund | {"amount_twd": -1701}).status_code == 409
@@ -104,7 +104,7 @@ def test_what_was_paid_for_a_cancelled_delivery_is_given_back(
 def test_cancelling_what_was_not_delivered_books_nothing(client: FlaskClient, session: Session) -> None:
     order = make_order(session)
     session.commit()
-    client.post(f"/api/v1/orders/{order.id}/cancel", json={"reason": "客人出國", "version": 1})
+    client.post(f"/api/v1/orders/{order.id}/cancel", json={"reason": "客人出國"}, headers={"If-Match": '"1"'})
     assert session.scalar(text("SELECT count(*) FROM ledger_entries")) == 0
 
 

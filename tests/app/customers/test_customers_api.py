@@ -57,8 +57,8 @@ def test_a_change_replaces_all_and_raises_the_version(client: FlaskClient) -> No
     places = [{"label": name, "address": f"高雄市{name}"} for name in ("一店", "二店")]
     usual = [{"cylinder_kg": 20, "quantity": 2}]
     created = client.post(PATH, json=customer_body(further_addresses=places, usual_cylinders=usual))
-    body = customer_body(further_addresses=places[1:], usual_cylinders=usual, note="新", version=1)
-    changed = client.put(created.location, json=body)
+    body = customer_body(further_addresses=places[1:], usual_cylinders=usual, note="新")
+    changed = client.put(created.location, json=body, headers={"If-Match": '"1"'})
     assert changed.status_code == 200
     assert changed.json == client.get(created.location).json
     assert changed.json == created.json | body | {"version": 2}
@@ -66,9 +66,10 @@ def test_a_change_replaces_all_and_raises_the_version(client: FlaskClient) -> No
 
 def test_who_saw_an_older_version_overwrites_nothing(client: FlaskClient) -> None:
     place = client.post(PATH, json=customer_body()).location
-    assert client.put(place, json=customer_body(version=1, name="第一")).status_code == 200
-    second = client.put(place, json=customer_body(version=1, name="第二"))
-    assert (second.status_code, second.json["code"]) == (409, "edited_meanwhile")
+    seen = {"If-Match": client.get(place).headers["ETag"]}
+    assert client.put(place, json=customer_body(name="第一"), headers=seen).status_code == 200
+    second = client.put(place, json=customer_body(name="第二"), headers=seen)
+    assert (second.status_code, second.json["code"]) == (412, "edited_meanwhile")
     assert "at version 2, not 1" in second.json["detail"]
     assert client.get(place).json["name"] == "第一"
 

@@ -42,6 +42,7 @@ RIGHTS = {
     "stops": {"SELECT", "INSERT", "UPDATE"},
     "ledger_entries": {"SELECT", "INSERT"},
     "ledger_lines": {"SELECT", "INSERT"},
+    "ledger_carried": {"SELECT", "INSERT"},
     "customer_accounts": {"SELECT", "INSERT", "UPDATE"},
     "bills": {"SELECT", "INSERT", "UPDATE"},
     "bill_items": {"SELECT", "INSERT"},
@@ -58,6 +59,7 @@ RIGHTS = {
     "job_failures": {"SELECT", "INSERT", "DELETE"},
     "audit_entries": {"SELECT"},
     "audit_links": {"SELECT"},
+    "audit_checks": {"SELECT", "INSERT"},
 }
 # The queue's own, which have no models.
 QUEUE_RIGHTS = {

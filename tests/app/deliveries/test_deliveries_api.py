@@ -143,7 +143,7 @@ def test_what_cannot_be_planned_is_named(session: Session, plan, changes: dict, 
 def test_a_cancelled_order_stays_on_the_truck(client: FlaskClient, session: Session, plan, loaded) -> None:
     order = make_order(session)
     route = plan(order).json
-    client.post(f"/api/v1/orders/{order.id}/cancel", json={"reason": "客人出國", "version": 2})
+    client.post(f"/api/v1/orders/{order.id}/cancel", json={"reason": "客人出國"}, headers={"If-Match": '"2"'})
     client.post(f"{PATH}/{route['id']}/start")
     assert deliver(client, route, order, *loaded(2)).status_code == 409
     assert client.post(f"{PATH}/{route['id']}/stops/{order.id}/fail", json={"reason": "取消"}).json["status"] == "done"

@@ -19,11 +19,15 @@ def order(session: Session) -> Order:
 
 def change_body(**changes: object) -> dict:
     lines = [{"cylinder_kg": 16, "quantity": 3, "unit_price_twd": 700}]
-    return {"lines": lines, "delivery_address": "新地址", "note": None, "wanted_on": None, "version": 1} | changes
+    return {"lines": lines, "delivery_address": "新地址", "note": None, "wanted_on": None} | changes
+
+
+def seen(version: int) -> dict[str, str]:
+    return {"If-Match": f'"{version}"'}
 
 
 def test_an_order_is_changed_as_a_whole_and_the_change_is_kept(client: FlaskClient, order: Order) -> None:
-    changed = client.put(f"{PATH}/{order.id}", json=change_body())
+    changed = client.put(f"{PATH}/{order.id}", json=change_body(), headers=seen(1))
     assert changed.status_code == 200
     assert changed.json.items() >= (change_body() | {"version": 2, "total_twd": 2100, "status": "placed"}).items()
     events = client.get(f"{PATH}/{order.id}/events").json["items"]
@@ -35,26 +39,53 @@ def test_an_order_is_changed_as_a_whole_and_the_change_is_kept(client: FlaskClie
 
 
 def test_of_two_dispatchers_the_second_is_told(client: FlaskClient, order: Order) -> None:
-    assert client.put(f"{PATH}/{order.id}", json=change_body()).status_code == 200
-    late = client.put(f"{PATH}/{order.id}", json=change_body(delivery_address="另一個"))
-    assert (late.status_code, late.json["code"]) == (409, "edited_meanwhile")
-    late = client.post(f"{PATH}/{order.id}/cancel", json={"reason": "客人出國", "version": 1})
-    assert (late.status_code, late.json["code"]) == (409, "edited_meanwhile")
+    assert client.put(f"{PATH}/{order.id}", json=change_body(), headers=seen(1)).status_code == 200
+    late = client.put(f"{PATH}/{order.id}", json=change_body(delivery_address="另一個"), headers=seen(1))
+    assert (late.status_code, late.json["code"]) == (412, "edited_meanwhile")
+    late = client.post(f"{PATH}/{order.id}/cancel", json={"reason": "客人出國"}, headers=seen(1))
+    assert (late.status_code, late.json["code"]) == (412, "edited_meanwhile")
     assert client.get(f"{PATH}/{order.id}").json["delivery_address"] == "新地址"
 
 
+def test_the_tag_of_what_was_read_will_do_also_when_it_was_compressed(client: FlaskClient, order: Order) -> None:
+    for form in ("{}", "W/{}", '"77", {}'):
+        tag = client.get(f"{PATH}/{order.id}").headers["ETag"]
+        changed = client.put(f"{PATH}/{order.id}", json=change_body(), headers={"If-Match": form.format(tag)})
+        assert changed.status_code == 200
+
+
+@pytest.mark.parametrize("header", [None, "", "*"])
+def test_who_does_not_say_what_they_saw_is_asked_to(client: FlaskClient, order: Order, header: str | None) -> None:
+    headers = {} if header is None else {"If-Match": header}
+    refused = client.put(f"{PATH}/{order.id}", json=change_body(), headers=headers)
+    assert (refused.status_code, refused.json["code"]) == (428, "version_missing")
+    assert "If-Match" in refused.json["detail"]
+
+
+def test_a_tag_of_something_else_matches_nothing(client: FlaskClient, order: Order) -> None:
+    for tag in ('"x"', '"1-"', '"1 "', '"99999999999"'):
+        assert client.put(f"{PATH}/{order.id}", json=change_body(), headers={"If-Match": tag}).status_code == 412
+
+
+def test_a_change_that_is_sent_twice_under_one_key_is_no_second_one(client: FlaskClient, order: Order) -> None:
+    headers = seen(1) | {"Idempotency-Key": "k"}
+    first, second = (client.post(f"{PATH}/{order.id}/cancel", json={"reason": "重複"}, headers=headers) for _ in "12")
+    assert (first.status_code, second.status_code) == (200, 200)
+    assert second.headers["Idempotency-Replayed"] == "true"
+
+
 def test_an_order_is_cancelled_with_its_reason_and_stays_so(client: FlaskClient, order: Order) -> None:
-    cancelled = client.post(f"{PATH}/{order.id}/cancel", json={"reason": "客人出國", "version": 1})
+    cancelled = client.post(f"{PATH}/{order.id}/cancel", json={"reason": "客人出國"}, headers=seen(1))
     assert cancelled.json["status"] == "cancelled"
     assert client.get(f"{PATH}/{order.id}/events").json["items"][0]["note"] == "客人出國"
-    again = client.post(f"{PATH}/{order.id}/cancel", json={"reason": "再一次", "version": 2})
+    again = client.post(f"{PATH}/{order.id}/cancel", json={"reason": "再一次"}, headers=seen(2))
     assert (again.status_code, again.json["code"]) == (409, "wrong_state")
 
 
 def test_what_is_out_is_not_changed_any_more(client: FlaskClient, session: Session, order: Order) -> None:
     for to in (OrderStatus.SCHEDULED, OrderStatus.OUT):
         service.move(session, order_id=order.id, to=to, by="tests")
-    refused = client.put(f"{PATH}/{order.id}", json=change_body(version=3))
+    refused = client.put(f"{PATH}/{order.id}", json=change_body(), headers=seen(3))
     assert (refused.status_code, refused.json["code"]) == (409, "wrong_state")
 
 

@@ -63,6 +63,13 @@ def test_a_refusal_and_a_change_have_no_tag(client: FlaskClient, client_as: Call
         assert "ETag" not in response.headers
 
 
+def test_the_tag_of_what_has_a_version_begins_with_it(client: FlaskClient, session: Session) -> None:
+    driver = make_driver(session)
+    session.commit()
+    assert client.get(f"/api/v1/drivers/{driver.id}").headers["ETag"].startswith('"1-')
+    assert "-" not in client.get("/api/v1/drivers").headers["ETag"]
+
+
 def test_every_tag_is_declared(app: Flask) -> None:
     document = app.extensions["luckygas.openapi"]
     tagged = {

@@ -84,7 +84,9 @@ def test_failures_are_problems_and_name_their_kinds(document: Document) -> None:
     ("operation", "status", "codes"),
     [
         ("POST /api/v1/orders", "409", {"idempotency_key_reused", "request_in_progress"}),
-        ("PUT /api/v1/orders/{order_id}", "409", {"edited_meanwhile", "wrong_state"}),
+        ("PUT /api/v1/orders/{order_id}", "409", {"wrong_state"}),
+        ("PUT /api/v1/orders/{order_id}", "412", {"edited_meanwhile"}),
+        ("PUT /api/v1/orders/{order_id}", "428", {"version_missing"}),
         ("PUT /api/v1/orders/{order_id}", "403", {"blocked", "csrf_token_missing", "forbidden"}),
         ("GET /api/v1/orders/{order_id}", "403", {"blocked", "forbidden"}),
         ("POST /api/v1/session", "401", {"login_refused", "totp_code_needed"}),

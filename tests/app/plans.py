@@ -1,0 +1,32 @@
+"""How much the database looks at to answer: counted in pages, which no other load on the machine changes."""
+
+import os
+import re
+from collections.abc import Callable
+
+import psycopg
+from sqlalchemy import event, text
+from sqlalchemy.orm import Session
+
+
+def pages_read(session: Session, ask: Callable[[], object], *, tables: str) -> int:
+    """Return how many pages all statements of `ask` look at together, once the committed `tables` are in order."""
+    name = session.scalar(text("SELECT current_database()"))
+    with psycopg.connect(os.environ["TEST_DATABASE_URL"], dbname=name, autocommit=True) as superuser:
+        superuser.execute(f"VACUUM (ANALYZE) {tables}".encode())
+    connection = session.connection()
+    asked: list[tuple[str, object]] = []
+
+    def keep(_connection: object, _cursor: object, statement: str, given: object, *_: object) -> None:
+        asked.append((statement, given))
+
+    event.listen(connection, "before_cursor_execute", keep)
+    ask()
+    event.remove(connection, "before_cursor_execute", keep)
+    plans = [
+        list(connection.exec_driver_sql(f"EXPLAIN (ANALYZE, BUFFERS) {statement}", given).scalars())
+        for statement, given in asked
+    ]
+    # The first line of its kind is that of the whole statement; one that looks at nothing has none.
+    wholes = [next((line for line in plan if "Buffers: shared" in line), "") for plan in plans]
+    return sum(int(count) for whole in wholes for count in re.findall(r"(?:hit|read)=(\d+)", whole))
