@@ -118,6 +118,11 @@ def show(arguments: argparse.Namespace) -> int:
 def apply(arguments: argparse.Namespace) -> int:
     """Put what is on the disk in force."""
     settings = Settings.load()
+    if other := wireguard.overlaps(settings):
+        raise RefusedError(
+            f"wireguard_network: {other}, and so the machine would not know where {settings.network} is; name another "
+            "one in the inventory's wiring"
+        )
     with alone():
         known, live = records.load(), wireguard.look(settings)
         if known and live and not wireguard.has_interface(live, settings) and is_vpn_only():

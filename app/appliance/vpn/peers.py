@@ -31,11 +31,11 @@ class Settings:
     private_key: str = field(repr=False)
 
     @classmethod
-    def load(cls, file: Path = FILE) -> Self:
+    def load(cls) -> Self:
         """Read the file that Ansible (role wireguard) writes."""
-        if not file.exists():
+        if not FILE.exists():
             raise RefusedError("there is no VPN on this machine yet; run the playbook")
-        told = json.loads(file.read_text())
+        told = json.loads(FILE.read_text())
         try:
             network = ipaddress.IPv4Network(told["network"])
         except ValueError as problem:
@@ -62,14 +62,14 @@ class Peer:
     key: str  # public; the private one is on the device
 
 
-def load(file: Path = PEERS) -> list[Peer]:
+def load() -> list[Peer]:
     """Read who may come in."""
-    return [Peer(**one) for one in json.loads(file.read_text())] if file.exists() else []
+    return [Peer(**one) for one in json.loads(PEERS.read_text())] if PEERS.exists() else []
 
 
-def save(peers: Iterable[Peer], file: Path = PEERS) -> None:
+def save(peers: Iterable[Peer]) -> None:
     """Write who may come in."""
-    write_file(file, json.dumps([asdict(one) for one in peers], indent=2) + "\n", mode=0o600)
+    write_file(PEERS, json.dumps([asdict(one) for one in peers], indent=2) + "\n", mode=0o600)
 
 
 def named(peers: Sequence[Peer], name: str) -> Peer:

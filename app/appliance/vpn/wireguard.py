@@ -1,5 +1,6 @@
 """WireGuard: its configuration, what it has in force, and how the one becomes the other without a lost packet."""
 
+import ipaddress
 import json
 import subprocess
 from collections.abc import Iterable, Mapping, Sequence
@@ -57,11 +58,22 @@ def file_of(settings: Settings) -> Path:
 def look(settings: Settings) -> Live | None:
     """Return what is in force; None while there is no such interface."""
     told = run(["wg", "show", settings.interface, "dump"], timeout=TIMEOUT_SECONDS)
-    if told.returncode:
-        return None
-    found = run(["ip", "-json", "-4", "address", "show", "dev", settings.interface], timeout=TIMEOUT_SECONDS).stdout
-    rows = [row for one in json.loads(found or "[]") for row in one.get("addr_info", [])]
-    return Live.parse(told.stdout, (f"{row['local']}/{row['prefixlen']}" for row in rows))
+    return None if told.returncode else Live.parse(told.stdout, addresses().get(settings.interface, ()))
+
+
+def addresses() -> dict[str, list[str]]:
+    """Return the addresses of this machine by their interfaces, as 10.66.0.1/24."""
+    told = json.loads(run(["ip", "-json", "-4", "address"], timeout=TIMEOUT_SECONDS).stdout or "[]")
+    return {one["ifname"]: [f"{row['local']}/{row['prefixlen']}" for row in one["addr_info"]] for one in told}
+
+
+def overlaps(settings: Settings) -> str:
+    """Return who else on this machine has an address in the VPN's network, or nothing."""
+    for name, own in addresses().items():
+        for address in own if name != settings.interface else ():
+            if ipaddress.IPv4Interface(address).network.overlaps(settings.network):
+                return f"{name} has {address}"
+    return ""
 
 
 def connected(live: Live, now: float) -> list[str]:
