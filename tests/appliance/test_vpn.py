@@ -246,17 +246,22 @@ def test_whatever_differs_is_said_and_brought_back_by_a_reload(world, capsys, lo
 
 
 def test_another_network_needs_a_restart_and_an_open_door(world, capsys):
-    vpn(capsys, "add", "anna", "--address", "10.66.0.3")
-    world.tell(network="10.66.0.0/28")
+    for name in ("anna", "ben"):
+        vpn(capsys, "add", name, "--key", key(name))
+    world.tell(network="10.67.0.0/28")
     world.is_vpn_only = True
-    code, told = vpn(capsys, "apply")
-    assert code == WARNING
-    assert "Set site_ssh" in told["refused"]
-    assert section(world.file.read_text(), "Address") == "10.66.0.1/29"
+    world.handshakes = {key("anna"): NOW}
+    for words in (["apply"], ["revoke", "ben"], ["add", "cecilia"]):
+        code, told = vpn(capsys, *words)
+        assert code == WARNING
+        assert "Set site_ssh" in told["refused"]
+    assert (world.names(), world.address) == (["anna", "ben"], "10.66.0.1/29")
     world.is_vpn_only = False
     assert vpn(capsys, "apply") == (OK, {"changed": True})
     assert world.acts()[-1] == "systemctl restart wg-quick@wg0.service"
-    assert world.address == "10.66.0.1/28"
+    assert (world.address, world.live) == ("10.67.0.1/28", {key("anna"): "10.67.0.2/32", key("ben"): "10.67.0.3/32"})
+    assert section(vpn(capsys, "show", "ben")[1]["configuration"], "Address") == "10.67.0.3/32"
+    assert vpn(capsys, "apply") == (OK, {"changed": False})
 
 
 def test_a_network_that_the_machine_is_in_already_is_refused(world, capsys):

@@ -118,20 +118,9 @@ def show(arguments: argparse.Namespace) -> int:
 def apply(arguments: argparse.Namespace) -> int:
     """Put what is on the disk in force."""
     settings = Settings.load()
-    if other := wireguard.overlaps(settings):
-        raise RefusedError(
-            f"wireguard_network: {other}, and so the machine would not know where {settings.network} is; name another "
-            "one in the inventory's wiring"
-        )
     with alone():
-        known, live = records.load(), wireguard.look(settings)
-        if known and live and not wireguard.has_interface(live, settings) and is_vpn_only():
-            raise RefusedError(
-                "SSH is open to the VPN alone, and with another key, port or network none of its devices would find "
-                "this machine. Set site_ssh to public or admin-nets and run the playbook; then give every device its "
-                "new configuration, and set it back"
-            )
-        changed = wireguard.apply(settings, known)
+        known = records.load()
+        changed = keep(settings, known, known)
     answer(arguments, {"changed": changed}, "brought into force" if changed else "in force already")
     return OK
 
@@ -173,15 +162,34 @@ def human(rows: Sequence[dict], problem: str) -> str:
     return "\n".join([f"NOT in force: {problem}; luckygas vpn apply"] * bool(problem) + text)
 
 
-def keep(settings: Settings, former: Sequence[Peer], wanted: Sequence[Peer]) -> None:
-    """Write who may come in and put it in force; where that fails, all is as it was."""
-    records.save(wanted)
+def keep(settings: Settings, former: Sequence[Peer], wanted: Sequence[Peer]) -> bool:
+    """Write who may come in and put it in force; where that fails, all is as it was. Returns whether it was new."""
+    check(settings, former)
+    wanted = records.settled(wanted, settings)
+    if wanted != former:
+        records.save(wanted)
     try:
-        wireguard.apply(settings, wanted)
+        return wireguard.apply(settings, wanted)
     except FailedError as problem:
         records.save(former)
         write_file(wireguard.file_of(settings), wireguard.configuration(settings, former), mode=0o600)
         raise FailedError(f"{problem}. Who may come in is as it was before") from None
+
+
+def check(settings: Settings, known: Sequence[Peer]) -> None:
+    """Refuse what the playbook wants of the machine's own end, where that would lead nowhere or lock everybody out."""
+    if other := wireguard.overlaps(settings):
+        raise RefusedError(
+            f"wireguard_network: {other}, and so the machine would not know where {settings.network} is; name another "
+            "one in the inventory's wiring"
+        )
+    live = wireguard.look(settings)
+    if known and live and not wireguard.has_interface(live, settings) and is_vpn_only():
+        raise RefusedError(
+            "SSH is open to the VPN alone, and with another key, port or network none of its devices would find this "
+            "machine. Set site_ssh to public or admin-nets and run the playbook; then give every device its new "
+            "configuration, and set it back"
+        )
 
 
 def is_vpn_only() -> bool:

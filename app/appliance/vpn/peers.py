@@ -4,7 +4,7 @@ import ipaddress
 import json
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Self
 
@@ -134,3 +134,12 @@ def free_address(peers: Iterable[Peer], settings: Settings) -> str:
         f"all {settings.network.num_addresses - 3} addresses of {settings.network} are taken; revoke who needs theirs "
         "no longer: luckygas vpn list says who was here"
     )
+
+
+def settled(peers: Sequence[Peer], settings: Settings) -> list[Peer]:
+    """Return them with addresses of the network, which may have become another one."""
+    there = [one for one in peers if ipaddress.IPv4Address(one.address) in settings.network]
+    found: list[Peer] = []
+    for one in peers:
+        found.append(one if one in there else replace(one, address=free_address([*there, *found], settings)))
+    return found
