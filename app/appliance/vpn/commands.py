@@ -91,8 +91,8 @@ def revoke(arguments: argparse.Namespace) -> int:
         rest = [one for one in known if one != peer]
         if is_vpn_only() and not session.is_console() and not seen(settings, rest):
             raise RefusedError(
-                f"SSH is open to the VPN alone, and nobody but {peer.name} has come in by it since the machine "
-                "started, so nobody could any more. Connect with another device first, or set site_ssh to public or "
+                "SSH is open to the VPN alone, and no other device has come in by it since it started: perhaps nobody "
+                "could any more. Connect with another device first, or set site_ssh to public or "
                 "admin-nets and run the playbook, or type this at the machine's console"
             )
         keep(settings, known, rest)
