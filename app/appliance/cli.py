@@ -17,6 +17,7 @@ from appliance.release.places import TOOLS
 from appliance.reports import commands as reports
 from appliance.status import commands as status
 from appliance.trial import commands as trial
+from appliance.vpn import commands as vpn
 
 # What the service itself answers, in the words of its own tools.
 FORWARDED = {
@@ -43,6 +44,7 @@ def main(arguments: list[str] | None = None) -> int:
     alerts.add(verbs)
     firewall.add(verbs)
     block.add(verbs)
+    vpn.add(verbs)
     trial.add(verbs)
     status.add(verbs)
     doctor.add(verbs)

@@ -117,6 +117,12 @@ FAULTS = [
         "rm /etc/ssh/sshd_config.d/00-planted.conf",
     ),
     Fault(
+        "vpn",
+        "1 may come in whom nobody added",
+        "wg genkey | wg pubkey | xargs -I KEY wg set wg0 peer KEY allowed-ips 10.66.0.250/32",
+        "luckygas vpn apply",
+    ),
+    Fault(
         "disk.held",
         "600 MB of /var/tmp/planted",
         "systemd-run -q --unit=planted-held sh -c 'exec 3>/var/tmp/planted; fallocate -l 600M /var/tmp/planted;"

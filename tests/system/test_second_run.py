@@ -20,8 +20,8 @@ def test_a_healthy_appliance_passes_every_self_check(appliance: Appliance) -> No
 
 
 def test_a_second_run_changes_nothing_and_moves_nobody(machine: Machine, appliance: Appliance) -> None:
-    """Whoever leads by now, the playbook leaves it there."""
-    machine.run("luckygas db switchover && luckygas redis switchover")
+    """Whoever leads by now, the playbook leaves it there, and whoever may come in by the VPN it lets in."""
+    machine.run("luckygas db switchover && luckygas redis switchover && luckygas vpn add a-laptop")
     machine.wait_until_whole()
 
     def leaders() -> tuple[str, int, str]:
@@ -33,3 +33,4 @@ def test_a_second_run_changes_nothing_and_moves_nobody(machine: Machine, applian
     assert play.status == 0, play.output
     assert play.changed == 0, play.output
     assert leaders() == before
+    machine.run("luckygas vpn list && luckygas vpn revoke a-laptop")

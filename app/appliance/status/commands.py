@@ -25,6 +25,7 @@ from appliance.redis.settings import Settings as RedisSettings
 from appliance.status import machine, parts
 from appliance.status.check import STATES, Check
 from appliance.trial.engine import Trials
+from appliance.vpn import peers, wireguard
 
 MARKS = {OK: "  ", WARNING: "! ", CRITICAL: "!!"}
 
@@ -107,6 +108,14 @@ def firewall() -> Iterator[Check]:
     )
 
 
+def vpn() -> Iterator[Check]:
+    """Look whether those may come in by the VPN who should, and nobody else."""
+    settings, known = peers.Settings.load(), peers.load()
+    live = wireguard.look(settings)
+    connected = len(wireguard.connected(live, time.time())) if live else 0
+    yield parts.of_vpn(wireguard.problem(settings, known, live), len(known), connected)
+
+
 PARTS: dict[str, Callable[[], Iterator[Check]]] = {
     "services": machine.units,
     "service": machine.service,
@@ -116,6 +125,7 @@ PARTS: dict[str, Callable[[], Iterator[Check]]] = {
     "backups": backups,
     "alerts": alerting,
     "firewall": firewall,
+    "vpn": vpn,
     "certificate": machine.certificate,
     "disk": machine.disks,
     "machine": machine.restart,

@@ -209,6 +209,18 @@ def of_firewall(ssh: str, *, on_trial: bool, good: bool) -> Check:
     )
 
 
+def of_vpn(problem: str, number: int, connected: int) -> Check:
+    """Judge the way in for those who administer this machine."""
+    return judged(
+        "vpn",
+        good=not problem,
+        found=problem or f"{number} may come in, {connected} connected",
+        why="who administers this machine cannot come in, or somebody may who should not",
+        what="luckygas vpn apply; systemctl start wg-quick@wg0",
+        severity=CRITICAL,
+    )
+
+
 def ago(seconds: float) -> str:
     """Return an age in words."""
     for size, name in ((86400, "d"), (3600, "h"), (60, "min")):

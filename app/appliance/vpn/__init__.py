@@ -1,0 +1,1 @@
+"""The VPN: who may come in to administer this machine."""
