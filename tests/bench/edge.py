@@ -25,9 +25,7 @@ SIDES = {
 }
 SERVERS = re.compile(r"nginx|gunicorn|postgres|pgbouncer|redis")
 TICK = os.sysconf("SC_CLK_TCK")
-STEPS = (
-    "wsgi_app full_dispatch_request preprocess_request dispatch_request guarded_view _admit process_response".split()
-)
+STEPS = {"wsgi_app", "full_dispatch_request", "dispatch_request", "guarded_view", "_admit", "process_response"}
 SPY, PROFILED_SECONDS = "/opt/bench/venv/bin/py-spy", 15
 PROFILED = "/run/luckygas-web-profiled/app.sock"
 
@@ -108,9 +106,8 @@ def dearest(keys: Path) -> None:
 def part_of(stack: list[str]) -> str:
     """Return what is called, outermost first, below the steps that every request takes."""
     functions = [re.sub(r":\d+\)$", ")", frame).rsplit("site-packages/", 1)[-1] for frame in stack]
-    last = max(
-        (place for place, name in enumerate(functions) if name.split(" ")[0].rsplit(".", 1)[-1] in STEPS), default=0
-    )
+    names = [function.split(" ")[0].rsplit(".", 1)[-1] for function in functions]
+    last = max((place for place, name in enumerate(names) if name in STEPS), default=0)
     return functions[min(last + 1, len(functions) - 1)]
 
 
