@@ -22,6 +22,7 @@ from appliance.redis import status as redis_status
 from appliance.redis import users
 from appliance.redis.cluster import Cluster as RedisCluster
 from appliance.redis.settings import Settings as RedisSettings
+from appliance.ssh.commands import Ssh
 from appliance.status import machine, parts
 from appliance.status.check import STATES, Check
 from appliance.trial.engine import Trials
@@ -107,6 +108,12 @@ def firewall() -> Iterator[Check]:
     )
 
 
+def ssh() -> Iterator[Check]:
+    """Look at how one logs in."""
+    of = Ssh()
+    yield parts.of_ssh(of.words(), of.warning(), on_trial=bool(Trials().pending(of.name)), good=of.is_in_force())
+
+
 PARTS: dict[str, Callable[[], Iterator[Check]]] = {
     "services": machine.units,
     "service": machine.service,
@@ -116,6 +123,7 @@ PARTS: dict[str, Callable[[], Iterator[Check]]] = {
     "backups": backups,
     "alerts": alerting,
     "firewall": firewall,
+    "ssh": ssh,
     "certificate": machine.certificate,
     "disk": machine.disks,
     "machine": machine.restart,
