@@ -15,6 +15,7 @@ from appliance.redis import commands as redis
 from appliance.release import commands as release
 from appliance.release.places import TOOLS
 from appliance.reports import commands as reports
+from appliance.ssh import commands as ssh
 from appliance.status import commands as status
 from appliance.trial import commands as trial
 from appliance.vpn import commands as vpn
@@ -43,6 +44,7 @@ def main(arguments: list[str] | None = None) -> int:
     maintenance.add(verbs)
     alerts.add(verbs)
     firewall.add(verbs)
+    ssh.add(verbs)
     block.add(verbs)
     vpn.add(verbs)
     trial.add(verbs)

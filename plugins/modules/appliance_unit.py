@@ -103,7 +103,8 @@ def is_enabled(unit: str, state: dict[str, str], root: Path = Path("/etc/systemd
     To systemd a unit is enabled when one link of several is there, so that a drop-in's wish would go unheard when the
     package had enabled the unit before.
     """
-    if state.get("UnitFileState") in ("static", "generated", "indirect", "transient"):
+    # A slice that systemd makes by itself has no file, and so nothing to enable.
+    if state.get("UnitFileState") in ("", "static", "generated", "indirect", "transient"):
         return True
     text = "\n".join(Path(file).read_text() for file in [state["FragmentPath"], *state["DropInPaths"].split()] if file)
     targets = {target for line in re.findall(r"^WantedBy=(.*)$", text, re.MULTILINE) for target in line.split()}

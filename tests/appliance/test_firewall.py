@@ -9,7 +9,7 @@ import pytest
 from appliance.firewall import commands, rules
 from appliance.firewall.rules import Settings
 from appliance.output import CRITICAL, OK, WARNING, FailedError, RefusedError
-from appliance.trial import session
+from appliance.trial import session, subject
 from appliance.trial.engine import Trials
 
 APPLY, UNDO = ["apply"], ["undo"]
@@ -145,11 +145,10 @@ def test_whom_the_rules_let_in_again(tmp_path):
 def test_status_has_an_exit_code(world, monkeypatch, capsys, pending, in_force, code):  # noqa: PLR0913, PLR0917
     settings = told(world.file.parent)
     monkeypatch.setattr(commands.Settings, "load", lambda: settings)
-    monkeypatch.setattr(commands, "Trials", lambda: world.trials)
     monkeypatch.setattr(rules, "is_in_force", lambda: in_force)
     if pending:
         world.begin()
-    assert commands.run(commands_line("status")) == code
+    assert subject.run(commands_line("status"), commands.Firewall(), world.trials) == code
     shown = json.loads(capsys.readouterr().out)
     assert (shown["on_trial"], shown["in_force"]) == (pending, in_force)
 

@@ -62,6 +62,7 @@ def test_a_healthy_appliance_is_ok():
         machine.of_certificate("lucky-gas", 60),
         parts.of_maintenance(None, NOW),
         parts.of_firewall("public", on_trial=False, good=True),
+        parts.of_ssh("by a key: mei", "", on_trial=False, good=True),
     ]
     assert states(checks) == {}
     assert len({check.id for check in checks}) == len(checks)

@@ -105,6 +105,7 @@ def test_a_unit_is_enabled_only_in_every_way_that_it_asks_for(tmp_path):
     assert unit.is_enabled("x.service", state, tmp_path)
     assert not unit.is_enabled("x.service", state | {"UnitFileState": "disabled"}, tmp_path)
     assert unit.is_enabled("y.service", state | {"UnitFileState": "static"}, tmp_path)
+    assert unit.is_enabled("a.slice", {"UnitFileState": "", "FragmentPath": "", "DropInPaths": ""}, tmp_path)
 
 
 def test_times_keep_their_microseconds():

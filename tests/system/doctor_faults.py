@@ -113,9 +113,11 @@ FAULTS = [
     Fault(
         "ssh.passwords",
         "root may log in by a password",
-        "mkdir -p /etc/ssh/sshd_config.d && echo 'PermitRootLogin yes' > /etc/ssh/sshd_config.d/00-planted.conf",
+        "printf 'PermitRootLogin yes\\nPasswordAuthentication yes\\n' > /etc/ssh/sshd_config.d/00-planted.conf",
         "rm /etc/ssh/sshd_config.d/00-planted.conf",
     ),
+    # By the same file sshd does not work by what was confirmed.
+    Fault("ssh", "does not work by the settings", ":", ":"),
     Fault(
         "vpn",
         "1 may come in whom nobody added",

@@ -37,6 +37,9 @@ FAULTS = {
         ("nft add rule inet luckygas input tcp dport 5432 accept", "luckygas firewall apply"),
         ("systemctl stop nftables", "systemctl start nftables"),
     ],
+    "hardening": [
+        ("systemctl stop fail2ban", "systemctl start fail2ban"),
+    ],
     "redis": [
         ("systemctl stop redis-server@a", "systemctl start redis-server@a"),
         (f"chmod 644 {ACL}", f"chmod 640 {ACL}"),

@@ -12,7 +12,7 @@ from appliance.database.state import STABLE, State, Store
 from appliance.database.switchover import switchover
 from appliance.output import RefusedError
 from appliance.system import has_replaced_files, run
-from appliance.units import running_replaced
+from appliance.units import is_older_than_its_files, properties, running_replaced
 
 DRAIN_SECONDS = 2.0
 
@@ -26,9 +26,15 @@ def pending(cluster: Cluster, nodes: Nodes) -> list[str]:
             continue
         with contextlib.suppress(postgres.QueryError):
             waiting = postgres.query(cluster.instances[name], "SELECT count(*) FROM pg_settings WHERE pending_restart")
-            if waiting != [["0"]] or has_replaced_files(pid):
+            if waiting != [["0"]] or has_replaced_files(pid) or has_another_unit(cluster.instances[name].unit):
                 found.append(name)
     return found
+
+
+def has_another_unit(name: str) -> bool:
+    """Tell whether systemd started a unit before its files were changed."""
+    unit = properties(name)
+    return unit["ActiveState"] == "active" and is_older_than_its_files(unit)
 
 
 def restart_all(store: Store, cluster: Cluster, *, only_pending: bool, say: Callable[[str], None]) -> State:

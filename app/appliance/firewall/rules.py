@@ -70,9 +70,3 @@ def keep_listing(file: Path = LISTING) -> None:
 def is_in_force() -> bool:
     """Tell whether the rules in the kernel are those that were confirmed."""
     return CONFIRMED.exists() and LISTING.exists() and LISTING.read_text() == listing() != ""
-
-
-def load() -> str:
-    """Put the confirmed rules in force; returns why they are not, or nothing."""
-    done = run(LOAD, timeout=TIMEOUT_SECONDS)
-    return done.stderr.strip() if done.returncode else ""

@@ -22,6 +22,7 @@ from appliance.redis import status as redis_status
 from appliance.redis import users
 from appliance.redis.cluster import Cluster as RedisCluster
 from appliance.redis.settings import Settings as RedisSettings
+from appliance.ssh.commands import Ssh
 from appliance.status import machine, parts
 from appliance.status.check import STATES, Check
 from appliance.trial.engine import Trials
@@ -116,6 +117,12 @@ def vpn() -> Iterator[Check]:
     yield parts.of_vpn(wireguard.problem(settings, known, live), len(known), connected)
 
 
+def ssh() -> Iterator[Check]:
+    """Look at how one logs in."""
+    of = Ssh()
+    yield parts.of_ssh(of.words(), of.warning(), on_trial=bool(Trials().pending(of.name)), good=of.is_in_force())
+
+
 PARTS: dict[str, Callable[[], Iterator[Check]]] = {
     "services": machine.units,
     "service": machine.service,
@@ -126,6 +133,7 @@ PARTS: dict[str, Callable[[], Iterator[Check]]] = {
     "alerts": alerting,
     "firewall": firewall,
     "vpn": vpn,
+    "ssh": ssh,
     "certificate": machine.certificate,
     "disk": machine.disks,
     "machine": machine.restart,

@@ -221,6 +221,22 @@ def of_vpn(problem: str, number: int, connected: int) -> Check:
     )
 
 
+def of_ssh(who: str, warning: str, *, on_trial: bool, good: bool) -> Check:
+    """Judge how one logs in."""
+    if on_trial:
+        why = "they take themselves back unless a new connection confirms them"
+        return Check("ssh", WARNING, "settings are on trial", why, "luckygas ssh confirm")
+    if good and warning:
+        return Check("ssh", WARNING, warning, "the whole world guesses them, day and night", "luckygas ssh")
+    return judged(
+        "ssh",
+        good=good,
+        found=who if good else "sshd does not work by the settings that were confirmed",
+        why="somebody may log in who should not",
+        what="luckygas ssh apply",
+    )
+
+
 def ago(seconds: float) -> str:
     """Return an age in words."""
     for size, name in ((86400, "d"), (3600, "h"), (60, "min")):

@@ -12,7 +12,7 @@ def add(verbs: argparse._SubParsersAction) -> None:
     text = "revert NAME: take back now what is on trial; recover: take back all, before it is read (at boot)"
     parser = verbs.add_parser("trial", help=text, description=text)
     parser.add_argument("act", choices=["revert", "recover"])
-    parser.add_argument("name", nargs="?", metavar="NAME", help="firewall")
+    parser.add_argument("name", nargs="?", metavar="NAME", help="firewall or ssh")
     parser.add_argument("--json", action="store_true", help="answer in JSON")
     parser.set_defaults(run=run)
 

@@ -1,6 +1,7 @@
 """Whence somebody types: over SSH, since when and from where; or at the console."""
 
 import os
+import pwd
 import re
 import time
 from collections.abc import Iterator
@@ -49,4 +50,15 @@ def address() -> str | None:
             continue
         if found := re.search(r"(?:^|\0)SSH_CONNECTION=(\S+) ", environment):
             return found.group(1)
+    return None
+
+
+def account() -> str | None:
+    """Return who logged in over SSH; None when nobody did.
+
+    The nearest process of sshd is the account's own, but for root's.
+    """
+    for pid, name, _ in ancestry(os.getpid()):
+        if name.startswith("sshd"):
+            return pwd.getpwuid(Path(f"/proc/{pid}").stat().st_uid).pw_name
     return None

@@ -1,0 +1,1 @@
+"""SSH: how one logs in, and who could."""
