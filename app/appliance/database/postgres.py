@@ -11,6 +11,7 @@ from appliance.system import log, run
 PSQL = BIN / "psql"
 REPLICATION_USER = "replicator"
 
+# A receiver that asks for WAL which is there no more streams for a millisecond, and asks again 25 times a second.
 LOOK = """
 SELECT pg_is_in_recovery(),
   CASE WHEN pg_is_in_recovery() THEN
@@ -19,7 +20,8 @@ SELECT pg_is_in_recovery(),
   pg_last_wal_receive_lsn() IS NOT NULL OR EXISTS (SELECT FROM pg_stat_activity
     WHERE backend_type = 'startup' AND wait_event IN ('RecoveryWalStream', 'RecoveryRetrieveRetryInterval')),
   substring(current_setting('primary_conninfo') FROM 'port=([0-9]+)'),
-  coalesce((SELECT sender_port FROM pg_stat_wal_receiver WHERE status = 'streaming'), 0),
+  coalesce((SELECT sender_port FROM pg_stat_wal_receiver JOIN pg_stat_activity USING (pid)
+            WHERE status = 'streaming' AND backend_start < clock_timestamp() - interval '0.1 s'), 0),
   coalesce(CASE WHEN pg_last_wal_receive_lsn() = pg_last_wal_replay_lsn() THEN 0
                 ELSE extract(epoch FROM clock_timestamp() - pg_last_xact_replay_timestamp()) END, 0)
 """
