@@ -229,8 +229,8 @@ def _priced(session: Session, *, lines: Sequence[OrderLineIn], today: date) -> l
     if missing := open_sizes - set(listed):
         raise Invalid.because(
             *(
-                FieldError(f"lines.{index}.unit_price_twd", f"the list has none for {line.cylinder_kg} kg: give one")
-                for index, line in enumerate(lines)
+                FieldError(f"lines.{at}.unit_price_twd", f"the list has no price for {line.cylinder_kg} kg: give one")
+                for at, line in enumerate(lines)
                 if line.cylinder_kg in missing and line.unit_price_twd is None
             )
         )
