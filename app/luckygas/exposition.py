@@ -112,26 +112,29 @@ def _each(name: str, help_text: str, label: str, values: Mapping[str, float]) ->
     return metric
 
 
+def _since(name: str, help_text: str, moment: datetime | None) -> Iterator[Metric]:
+    if moment is not None:
+        yield Gauge(name, help_text, moment.timestamp())
+
+
 def _of_orders(found: orders.Backlog) -> Iterator[Metric]:
     yield _each("luckygas_orders", "Orders that are neither delivered nor cancelled.", "status", found.open)
-    if found.waiting_since is not None:
-        yield Gauge(
-            "luckygas_order_waiting_since_timestamp_seconds",
-            "Since when the oldest order that is due today or before is on no route.",
-            found.waiting_since.timestamp(),
-        )
+    yield from _since(
+        "luckygas_order_waiting_since_timestamp_seconds",
+        "Since when the oldest order that is due today or before is on no route.",
+        found.waiting_since,
+    )
     yield Gauge("luckygas_orders_delivered_last_day", "Orders delivered within the last 24 hours.", found.delivered)
     yield Gauge("luckygas_revenue_last_day_twd", "What these were worth, in TWD.", found.revenue_twd)
 
 
 def _of_jobs(found: jobs.Backlog) -> Iterator[Metric]:
     yield _each("luckygas_jobs", "Jobs in the queue: todo, doing, or failed for good.", "status", found.jobs)
-    if found.waiting_since is not None:
-        yield Gauge(
-            "luckygas_job_waiting_since_timestamp_seconds",
-            "Since when the oldest job that is due waits for somebody to do it.",
-            found.waiting_since.timestamp(),
-        )
+    yield from _since(
+        "luckygas_job_waiting_since_timestamp_seconds",
+        "Since when the oldest job that is due waits for somebody to do it.",
+        found.waiting_since,
+    )
     yield Gauge("luckygas_worker_up", "1 while somebody does the jobs.", found.has_worker)
 
 
@@ -144,12 +147,11 @@ def _of_money(found: billing.Backlog, *, zone: ZoneInfo) -> Iterator[Metric]:
         found.balances,
     )
     yield Gauge("luckygas_invoices_wanted", "E-invoices that are not issued yet, a thousand at most.", found.invoices)
-    if found.invoices_since is not None:
-        yield Gauge(
-            "luckygas_invoice_wanted_since_timestamp_seconds",
-            "Since when the oldest of these is wanted.",
-            found.invoices_since.timestamp(),
-        )
+    yield from _since(
+        "luckygas_invoice_wanted_since_timestamp_seconds",
+        "Since when the oldest of these is wanted.",
+        found.invoices_since,
+    )
     yield Gauge("luckygas_payments_unassigned", "Payments of nobody knows whom, a thousand at most.", found.unassigned)
     if found.open_since is not None:
         over = datetime.combine(found.open_since + timedelta(days=1), datetime.min.time(), zone)

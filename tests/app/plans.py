@@ -5,7 +5,7 @@ import re
 from collections.abc import Callable
 
 import psycopg
-from sqlalchemy import event, text
+from sqlalchemy import Connection, event, text
 from sqlalchemy.orm import Session
 
 
@@ -23,10 +23,12 @@ def pages_read(session: Session, ask: Callable[[], object], *, tables: str) -> i
     event.listen(connection, "before_cursor_execute", keep)
     ask()
     event.remove(connection, "before_cursor_execute", keep)
-    plans = [
-        list(connection.exec_driver_sql(f"EXPLAIN (ANALYZE, BUFFERS) {statement}", given).scalars())
-        for statement, given in asked
-    ]
+    return sum(explained(connection, statement, given)[1] for statement, given in asked)
+
+
+def explained(connection: Connection, statement: str, given: object) -> tuple[list[str], int]:
+    """Return the plan of a statement, which is carried out for that, and how many pages it looks at."""
+    plan = list(connection.exec_driver_sql(f"EXPLAIN (ANALYZE, BUFFERS) {statement}", given).scalars())
     # The first line of its kind is that of the whole statement; one that looks at nothing has none.
-    wholes = [next((line for line in plan if "Buffers: shared" in line), "") for plan in plans]
-    return sum(int(count) for whole in wholes for count in re.findall(r"(?:hit|read)=(\d+)", whole))
+    whole = next((line for line in plan if "Buffers: shared" in line), "")
+    return plan, sum(int(count) for count in re.findall(r"(?:hit|read)=(\d+)", whole))

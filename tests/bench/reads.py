@@ -5,7 +5,6 @@ What is asked for differs from round to round and is taken from the rows that th
 """
 
 import os
-import re
 import statistics
 import sys
 import tempfile
@@ -35,6 +34,7 @@ from luckygas.orders.schemas import OrderQuery
 from luckygas.predictions import service as predictions
 from luckygas.resources import Resources
 from luckygas.web.pagination import encode
+from plans import explained
 
 UNTIL, DAYS = date(2026, 5, 1), 730
 ORDERS_OF_A_CUSTOMER = 22
@@ -229,11 +229,9 @@ def keep_plans(place: Place, name: str, path: str) -> int:
     with Resources.of(place.app).engine.connect() as connection:
         for statement, given in asked:
             if statement.lstrip().startswith(("SELECT", "WITH")) and "set_config" not in statement:
-                plan = [row[0] for row in connection.exec_driver_sql(f"EXPLAIN (ANALYZE, BUFFERS) {statement}", given)]
+                plan, looked_at = explained(connection, statement, given)
                 lines += ["", statement, *plan]
-                # The first line of its kind is that of the whole statement.
-                whole = next((line for line in plan if "Buffers: shared" in line), "")
-                pages += sum(int(count) for count in re.findall(r"(?:hit|read)=(\d+)", whole))
+                pages += looked_at
     kept = PLANS / f"{name.replace(', ', '-').replace(' ', '-')}-{place.orders}.txt"
     kept.write_text("\n".join(lines) + "\n", encoding="utf-8")
     return pages
