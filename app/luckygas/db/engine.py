@@ -13,6 +13,8 @@ from psycopg.pq import TransactionStatus
 from sqlalchemy import Connection, Engine, create_engine, event, exc
 from sqlalchemy.pool import ConnectionPoolEntry
 
+from luckygas.db import login, statements
+
 CONNECT_TIMEOUT_SECONDS: Final = 3
 READS_CONNECT_TIMEOUT_SECONDS: Final = 2  # the least that libpq takes
 POOL_TIMEOUT_SECONDS: Final = 5
@@ -37,7 +39,7 @@ TRANSACTION_BOUNDS: Final = {
 }
 
 
-class ImpatientConnection(psycopg.Connection):
+class ImpatientConnection(login.Connection):
     """Gives up on a server, or on a pool in front of it, that does not answer within `patience` seconds.
 
     What bounds a statement lies in the server, which is no help when it hangs or when there is none to wait for.
@@ -66,7 +68,7 @@ def create(*, url: str, password: str, application_name: str, pool_size: int, on
     With `only_reads` every transaction is a read-only one, wherever `url` leads. One on a standby that shows what is
     too old ends with `StandbyBehind` before it begins, and one that nobody answers is given up soon.
     """
-    connect = ImpatientConnection.connect if only_reads else psycopg.connect
+    connect = ImpatientConnection.connect if only_reads else login.Connection.connect
     timeout = READS_CONNECT_TIMEOUT_SECONDS if only_reads else CONNECT_TIMEOUT_SECONDS
     engine = create_engine(
         "postgresql+psycopg://",
@@ -78,6 +80,7 @@ def create(*, url: str, password: str, application_name: str, pool_size: int, on
         # Parameters are people's names and addresses: they stay out of error messages and logs.
         hide_parameters=True,
     )
+    statements.watch(engine)
     event.listen(engine, "begin", _bound_reads if only_reads else _bound_transaction)
     event.listen(engine, "checkin", _remember_idle_since)
     event.listen(engine, "checkout", _replace_if_dead)

@@ -91,7 +91,7 @@ def test_a_server_that_says_nothing_is_given_up(silent_port: int, monkeypatch: p
     began = time.monotonic()
     with pytest.raises(exc.OperationalError):
         engine.connect()
-    assert time.monotonic() - began < 4
+    assert time.monotonic() - began < 20
 
 
 def test_whoever_asks_an_idle_read_connection_whether_it_lives_is_impatient(settings: Settings) -> None:

@@ -1,0 +1,1 @@
+"""Replacing secrets while everything that uses them serves."""
