@@ -1,4 +1,4 @@
-"""The outside companies: each a protocol and the client that speaks it over HTTP."""
+"""The outside companies: a client for each, over HTTP."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

@@ -1,10 +1,10 @@
 """The bank: an account number for each bill, and what was paid into them."""
 
 from collections.abc import Sequence
-from datetime import date, datetime
-from typing import Annotated, Protocol
+from datetime import date
+from typing import Annotated
 
-from pydantic import BaseModel, Field
+from pydantic import AwareDatetime, BaseModel, Field
 
 from luckygas.clients.http import Partner, send_signed
 
@@ -15,17 +15,7 @@ class Settlement(BaseModel):
     id: Annotated[str, Field(pattern="^[A-Za-z0-9-]{1,40}$")]
     account: Annotated[str, Field(pattern="^[0-9]{10,16}$")]
     amount_twd: Annotated[int, Field(ge=1, le=10**9, strict=True)]
-    paid_at: datetime
-
-
-class Bank(Protocol):
-    """Who keeps the money."""
-
-    def open_account(self, *, reference: str, amount_twd: int) -> str:
-        """Return the number to pay into for a bill; the same reference always has the same."""
-
-    def settlements(self, *, day: date) -> Sequence[Settlement]:
-        """Return all that came in on a day."""
+    paid_at: AwareDatetime
 
 
 class _Opened(BaseModel):
@@ -37,7 +27,7 @@ class _Settled(BaseModel):
 
 
 class Banking(Partner):
-    """The real one."""
+    """Who keeps the money."""
 
     def open_account(self, *, reference: str, amount_twd: int) -> str:
         """Return the number to pay into for a bill; the same reference always has the same."""

@@ -15,6 +15,8 @@ from pybreaker import STATE_CLOSED, STATE_HALF_OPEN, STATE_OPEN, CircuitBreaker,
 from pybreaker import CircuitBreakerStorage as Storage
 from redis import Redis, RedisError
 
+from luckygas.redis_client import watched
+
 # Longer than any call may take, so that there is one probe at a time, and shorter than any breaker stays open.
 PROBE_SECONDS: Final = 30
 REDIS_PAUSE_SECONDS: Final = 5
@@ -32,7 +34,7 @@ class Memory:
         """Run a command, or `otherwise` while Redis is away."""
         if time.monotonic() >= self._again_at:
             try:
-                return command(self._redis)
+                return command(watched(self._redis))
             except RedisError:
                 self._again_at = time.monotonic() + REDIS_PAUSE_SECONDS
         return otherwise()

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from typing import Annotated, Protocol
+from typing import Annotated
 
 from pydantic import BaseModel, Field
 
@@ -29,18 +29,8 @@ class _Voided(BaseModel):
     number: str
 
 
-class Invoices(Protocol):
-    """Who issues invoices."""
-
-    def issue(self, *, reference: str, buyer: str | None, items: Sequence[Item], total_twd: int) -> Issued:
-        """Issue an invoice; the same reference always yields the same one. `buyer` is a tax number."""
-
-    def void(self, *, number: str, reason: str) -> None:
-        """Void an invoice; one that is void already stays so."""
-
-
 class EInvoice(Partner):
-    """The real one."""
+    """Who issues invoices."""
 
     def issue(self, *, reference: str, buyer: str | None, items: Sequence[Item], total_twd: int) -> Issued:
         """Issue an invoice; the same reference always yields the same one. `buyer` is a tax number."""

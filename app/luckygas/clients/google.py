@@ -1,7 +1,7 @@
 """Google Routes: in which sequence a truck visits its stops."""
 
 from collections.abc import Sequence
-from typing import Annotated, Final, Protocol
+from typing import Annotated, Final
 
 from pydantic import BaseModel, Field
 
@@ -13,13 +13,6 @@ MOST_STOPS: Final = 25
 _MASK: Final = "routes.optimizedIntermediateWaypointIndex,routes.distanceMeters"
 
 
-class Routes(Protocol):
-    """Who knows the way."""
-
-    def sequence(self, *, depot: str, stops: Sequence[str]) -> list[int]:
-        """Return the indexes of these addresses in the sequence of the shortest tour from the depot and back."""
-
-
 class _Route(BaseModel):
     optimized: Annotated[list[int], Field(alias="optimizedIntermediateWaypointIndex")]
 
@@ -29,7 +22,7 @@ class _Answer(BaseModel):
 
 
 class GoogleRoutes(Partner):
-    """The real one."""
+    """Who knows the way."""
 
     def sequence(self, *, depot: str, stops: Sequence[str]) -> list[int]:
         """Return the indexes of these addresses in the sequence of the shortest tour from the depot and back."""

@@ -15,6 +15,7 @@ import requests
 from pybreaker import CircuitBreakerError
 from pydantic import BaseModel, ValidationError
 
+from luckygas import spans
 from luckygas.clients.breaker import Breaker
 from luckygas.errors import Hopeless
 from luckygas.instruments import PARTNER_CALLS
@@ -106,12 +107,23 @@ class Partner:
     def _exchange(self, method: str, url: str, read: Callable[[str], Any], tries: int, request: Any) -> Any:
         for left in reversed(range(tries)):
             try:
-                return self._try(method, url, read, request)
+                with spans.within(f"{method} {self.name}", kind="client", attributes=self._described(method, url)):
+                    return self._try(method, url, read, request)
             except Away:
                 if not left:
                     raise
             time.sleep(random.uniform(0.1, 0.4))  # noqa: S311 - so that not all come back at once
         raise AssertionError("unreachable")
+
+    def _described(self, method: str, url: str) -> dict[str, str]:
+        base = self.account.base
+        return {
+            "http.request.method": method,
+            "peer.service": self.name,
+            "server.address": urlsplit(base).hostname or "",
+            # Without what the operator was told of the address, which may hold a secret.
+            "url.template": url.removeprefix(base),
+        }
 
     def _try(self, method: str, url: str, read: Callable[[str], Any], request: Any) -> Any:
         try:
@@ -119,6 +131,8 @@ class Partner:
         except requests.RequestException as error:
             raise Away(f"{self.name} did not answer: {type(error).__name__}") from None
         status = answer.status_code
+        if (span := spans.current()) is not None:
+            span.set_attribute("http.response.status_code", status)
         # Some say 403 to whoever calls too fast.
         too_fast = {HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.FORBIDDEN, HTTPStatus.REQUEST_TIMEOUT}
         if status >= HTTPStatus.INTERNAL_SERVER_ERROR or status in too_fast:
@@ -131,9 +145,7 @@ class Partner:
             raise Away(f"{self.name} sent an answer of {error.error_count()} unknown forms") from None
 
 
-def send_signed(
-    partner: Partner, path: str, body: Mapping[str, Any], *, read: type[BaseModel], method: str = "POST"
-) -> Any:
+def send_signed(partner: Partner, path: str, body: Mapping[str, Any], *, read: type[BaseModel]) -> Any:
     """Send JSON under a signature. Each such request names what it is about, so a repetition does no harm."""
     account = partner.account
     data = json.dumps(body, ensure_ascii=False).encode()
@@ -142,7 +154,7 @@ def send_signed(
         "X-Account": account.user,
         SIGNATURE: signature(account.secret, data, at=int(time.time())),
     }
-    return partner.send(method, path, read=read.model_validate_json, repeat=True, data=data, headers=headers)
+    return partner.send("POST", path, read=read.model_validate_json, repeat=True, data=data, headers=headers)
 
 
 def signature(secret: str, body: bytes, *, at: int) -> str:

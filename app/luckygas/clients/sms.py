@@ -1,6 +1,6 @@
 """Text messages, by the form that Taiwan's senders share: a form in, a list of NAME=VALUE out."""
 
-from typing import Final, Protocol
+from typing import Final
 
 from luckygas.clients.http import Away, Partner, Refused
 
@@ -8,15 +8,8 @@ _ON_ITS_WAY: Final = frozenset("0124")
 _WRONG_NUMBER: Final = "v"
 
 
-class Messages(Protocol):
-    """Who sends text messages."""
-
-    def text(self, *, to: str, text: str, reference: str) -> str:
-        """Send a text and return the sender's id of it; the same reference is never sent twice."""
-
-
 class Sms(Partner):
-    """The real one."""
+    """Who sends text messages."""
 
     def text(self, *, to: str, text: str, reference: str) -> str:
         """Send a text and return the sender's id of it; the same reference is never sent twice."""

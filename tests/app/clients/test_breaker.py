@@ -1,7 +1,7 @@
-import contextlib
 import threading
-import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
 
 import pytest
 from pybreaker import CircuitBreakerError
@@ -10,6 +10,9 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from luckygas.clients.breaker import Breaker, Memory
+from waiting import eventually
+
+RESET_SECONDS = 60
 
 
 class FaultError(Exception):
@@ -33,7 +36,11 @@ def make(request, redis: Redis, closed_port: int) -> Callable[[], Breaker]:
     """Make breakers as several processes have them; without Redis each is alone."""
     away = Redis(port=closed_port, retry=Retry(NoBackoff(), 0))
     memory = redis if request.param == "shared" else away
-    return lambda: Breaker("test", Memory(memory), fail_max=3, reset_timeout=0.3, exclude=RefusalError)
+    return lambda: made(memory)
+
+
+def made(redis: Redis) -> Breaker:
+    return Breaker("test", Memory(redis), fail_max=3, reset_timeout=RESET_SECONDS, exclude=RefusalError)
 
 
 def fail() -> None:
@@ -46,6 +53,11 @@ def trip(breaker: Breaker) -> None:
             breaker.call(fail)
 
 
+def rest(breaker: Breaker) -> None:
+    """Let the time go by for which the other side is left alone."""
+    breaker._storage.opened_at -= timedelta(seconds=RESET_SECONDS)  # noqa: SLF001
+
+
 def test_it_opens_after_failures_in_a_row_and_closes_after_a_success(make) -> None:
     breaker = make()
     for _ in range(3):
@@ -56,7 +68,7 @@ def test_it_opens_after_failures_in_a_row_and_closes_after_a_success(make) -> No
     trip(breaker)
     with pytest.raises(CircuitBreakerError):
         breaker.call(lambda: 1)
-    time.sleep(0.35)
+    rest(breaker)
     assert breaker.call(lambda: 1) == 1
     assert breaker.seconds_until_retry() is None
 
@@ -64,18 +76,18 @@ def test_it_opens_after_failures_in_a_row_and_closes_after_a_success(make) -> No
 def test_it_counts_as_away_while_it_rests_and_not_until_somebody_calls(make) -> None:
     breaker = make()
     trip(breaker)
-    assert breaker.seconds_until_retry() == pytest.approx(0.3, abs=0.2)
-    time.sleep(0.35)
+    assert breaker.seconds_until_retry() == pytest.approx(RESET_SECONDS, abs=30)
+    rest(breaker)
     assert breaker.seconds_until_retry() is None
     with pytest.raises(FaultError):
         breaker.call(fail)
-    assert breaker.seconds_until_retry() == pytest.approx(0.3, abs=0.2)
+    assert breaker.seconds_until_retry() == pytest.approx(RESET_SECONDS, abs=30)
 
 
 def test_a_failed_trial_opens_it_again(make) -> None:
     breaker = make()
     trip(breaker)
-    time.sleep(0.35)
+    rest(breaker)
     with pytest.raises(FaultError):
         breaker.call(fail)
     with pytest.raises(CircuitBreakerError):
@@ -95,37 +107,35 @@ def test_a_refusal_is_no_failure(make) -> None:
 
 
 def test_calls_run_side_by_side(make) -> None:
-    breaker = make()
-    began = time.monotonic()
-    threads = [threading.Thread(target=breaker.call, args=(lambda: time.sleep(0.2),)) for _ in range(5)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert time.monotonic() - began < 0.6
+    breaker, all_are_inside = make(), threading.Barrier(5)
+    with ThreadPoolExecutor(5) as pool:
+        assert sorted(pool.map(lambda _: breaker.call(all_are_inside.wait, 30), range(5))) == [0, 1, 2, 3, 4]
 
 
 def test_one_of_all_tries_whether_it_is_back(redis: Redis) -> None:
-    breakers = [Breaker("test", Memory(redis), fail_max=3, reset_timeout=0.3, exclude=RefusalError) for _ in range(6)]
+    breakers = [made(redis) for _ in range(6)]
     trip(breakers[0])
     for breaker in breakers:
         with pytest.raises(CircuitBreakerError):
             breaker.call(lambda: 1)
-    time.sleep(0.35)
-    reached: list[int] = []
+    rest(breakers[0])
+    outcomes: list[str] = []
+    all_have_tried = threading.Event()
+
+    def call() -> None:
+        outcomes.append("reached")
+        all_have_tried.wait(60)
 
     def attempt(breaker: Breaker) -> None:
-        def call() -> None:
-            reached.append(1)
-            time.sleep(0.2)
-
-        with contextlib.suppress(CircuitBreakerError):
+        try:
             breaker.call(call)
+        except CircuitBreakerError:
+            outcomes.append("refused")
 
-    threads = [threading.Thread(target=attempt, args=(breaker,)) for breaker in breakers]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert len(reached) == 1
+    with ThreadPoolExecutor(6) as pool:
+        attempts = [pool.submit(attempt, breaker) for breaker in breakers]
+        eventually(lambda: len(outcomes) == 6, "an attempt of each")
+        all_have_tried.set()
+        assert [attempt.result() for attempt in attempts] == [None] * 6
+    assert sorted(outcomes) == ["reached", *["refused"] * 5]
     assert breakers[-1].call(lambda: 1) == 1

@@ -66,7 +66,7 @@ def test_whatever_is_wrong_on_the_other_side_is_away(
     began = time.monotonic()
     with pytest.raises(Away):
         CALLS[name](clients)
-    assert time.monotonic() - began < 4
+    assert time.monotonic() - began < 15
     assert len(partners.requests) == 3  # each of these requests may be repeated
 
 
