@@ -13,12 +13,15 @@ from luckygas.ops.health import DEADLINE_SECONDS
 from luckygas.ops.probe import Probe
 
 AT = known_revisions()[0]
-BOUND_SECONDS = DEADLINE_SECONDS + 0.5
+BOUND_SECONDS = DEADLINE_SECONDS + 3
 
 
 @pytest.fixture
-def health(app_with: Callable[..., Flask]) -> Callable[..., TestResponse]:
+def health(app_with: Callable[..., Flask], monkeypatch: pytest.MonkeyPatch) -> Callable[..., TestResponse]:
     """Ask a service with these settings for its health, and be sure that it does not take long."""
+    # Longer than the bound: it is the deadline that has to end what waits for a server that says nothing.
+    for name in ("CONNECT_TIMEOUT_SECONDS", "READS_CONNECT_TIMEOUT_SECONDS"):
+        monkeypatch.setattr(database, name, 30)
 
     def ask(**changes: object) -> TestResponse:
         app = app_with(**changes)
@@ -165,7 +168,7 @@ def test_being_alive_needs_neither_database_nor_redis(app_with: Callable[..., Fl
     )
     began = time.monotonic()
     response = app.test_client().get("/healthz")
-    assert time.monotonic() - began < 0.2
+    assert time.monotonic() - began < 1
     assert response.json == {"version": "0.1.0", "release": "0.1.0", "instance": "b", "status": "ok"}
 
 
