@@ -29,6 +29,7 @@ INWARDS = {
     "api_partners": {"models", "schemas_partners", "invoices", "bank"},
     "bookings": {"models"},
     "forecast": set(),
+    "suggestions": {"models", "schemas"},
     "lists": {"models", "schemas"},
     "jobs": {"service", "bills", "invoices", "bank", "sums"},
     "passwords": set(),
@@ -58,7 +59,7 @@ INWARDS = {
     "callers": {"service", "sessions", "usage"},
     "cli": {"people", "service", "usage", "models", "schemas"},
     "api_keys": {"service", "usage", "schemas_keys", "keys"},
-    "api": {"service", "schemas", "models", "prices", "bills", "lists"},
+    "api": {"service", "schemas", "models", "prices", "bills", "lists", "suggestions"},
     "api_csv": {"api", "service", "schemas", "models"},
     "api_me": {"login", "people", "sessions", "totp", "schemas", "models"},
     "api_people": {"people", "sessions", "schemas", "models"},
@@ -77,6 +78,7 @@ SERVICES = {
     "closing.py",
     "lists.py",
     "remarks.py",
+    "suggestions.py",
 }
 # What is meant to be used from anywhere must not know who uses it.
 COMMON = [

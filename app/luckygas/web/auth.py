@@ -9,7 +9,7 @@ from typing import Final
 from flask import g, has_request_context, request
 from sqlalchemy.exc import SQLAlchemyError
 
-from luckygas.access import PUBLIC, SIGNED_IN, Access, Principal
+from luckygas.access import SIGNED_IN, Access, Principal
 from luckygas.audit.actor import Actor
 from luckygas.db.session import current_session, transaction
 from luckygas.errors import Forbidden, Problem, Unauthenticated
@@ -26,13 +26,11 @@ class CsrfTokenMissing(Problem):
     status, code, title = 403, "csrf_token_missing", "A change needs the CSRF token of its session"
 
 
-def authorise(access: Access, *, fresh: bool = True) -> None:
-    """Let the request pass if its route is public or its caller may do what the route needs; otherwise raise.
+def authorise(access: Access, *, fresh: bool) -> None:
+    """Let the request pass if its caller may do what the route needs; otherwise raise.
 
     Unless it is `fresh`, what a caller may do is what it was a few seconds ago, which can save a trip to the database.
     """
-    if access == PUBLIC:
-        return
     become(_caller(fresh=fresh))
     principal = current_principal()
     if access == SIGNED_IN:
@@ -84,8 +82,8 @@ def current_actor() -> Actor:
 def _caller(*, fresh: bool) -> Principal:
     token = cookies.token()
     if token is None or "Authorization" in request.headers or "X-API-Key" in request.headers:
-        return resources().authenticate.by_key(current_session(), _presented_key(), fresh=fresh)
-    principal = resources().authenticate.by_token(current_session(), token, fresh=fresh)
+        return resources().authenticate.by_key(current_session, _presented_key(), fresh=fresh)
+    principal = resources().authenticate.by_token(current_session, token, fresh=fresh)
     if request.method not in READING and not cookies.has_csrf_token(token):
         raise CsrfTokenMissing(f"send {cookies.CSRF_HEADER} with the csrf_token that GET /api/v1/me gives")
     return principal

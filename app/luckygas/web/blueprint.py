@@ -58,7 +58,7 @@ class Blueprint(APIBlueprint):
         return registered
 
 
-def guarded(view: View, access: Access, *, standby: bool = False, price: Price = _ORDINARY) -> View:
+def guarded(view: View, access: Access, *, standby: bool, price: Price) -> View:
     """Return `view` behind its guard; the answer is complete before the transaction commits."""
 
     @wraps(view)

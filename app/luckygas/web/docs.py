@@ -20,6 +20,11 @@ from luckygas.web.blueprint import Blueprint
 
 CACHE_CONTROL: Final = "public, max-age=60, stale-if-error=86400"
 STATIC_CACHE_CONTROL: Final = "public, max-age=31536000, immutable"
+PAGE_POLICY: Final = (
+    "default-src 'none'; style-src 'self'; img-src 'self'; font-src 'self'; connect-src 'self'; form-action 'self'; "
+    "base-uri 'none'; frame-ancestors 'none'"
+)
+"""What the page may load; nginx lets all other answers load nothing."""
 
 _FILES: Final = Path(__file__).parent / "static"
 
@@ -61,7 +66,9 @@ def page() -> Response:
     html = render_template(
         "docs.html", document=current_app.extensions["luckygas.openapi"], problems=problems, specification=SPECIFICATION
     )
-    return _cacheable(make_response(html))
+    response = make_response(html)
+    response.headers["Content-Security-Policy"] = PAGE_POLICY
+    return _cacheable(response)
 
 
 def _cacheable(response: Response, how: str = CACHE_CONTROL) -> Response:

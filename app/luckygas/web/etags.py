@@ -43,6 +43,7 @@ def _tag(response: Response) -> Response:
         response.add_etag()
         if shows_version(view):
             response.set_etag(versions.tag(response.get_json()["version"], response.get_etag()[0]))
-        response.make_conditional(request)
+        if "If-None-Match" in request.headers or "If-Match" in request.headers:
+            response.make_conditional(request)
         response.headers["Cache-Control"] = CACHE_CONTROL
     return response

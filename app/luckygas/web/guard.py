@@ -60,13 +60,14 @@ def _look() -> None:
 
 def _inputs() -> Iterator[tuple[str, str]]:
     """Yield each text that this service reads of the request, with the name of where it stands."""
+    headers = request.headers
     yield "path", request.path
     if request.query_string:
         for name, value in request.args.items(multi=True):
             yield "query", name
             yield f"query {name}"[:60], value
     for name in HEADERS:
-        if (value := request.headers.get(name)) is not None:
+        if (value := headers.get(name)) is not None:
             yield name, value
     if request.mimetype == "application/json" and (body := request.get_data()):
         try:

@@ -9,6 +9,7 @@ import re
 import tomllib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Final
 from urllib.parse import unquote
@@ -17,6 +18,7 @@ LONGEST: Final = 4096
 """Characters of one text that are looked at, half of them at its end; no field of ours takes as many."""
 
 _DECODED_AT_MOST: Final = 3
+_SHORT: Final = 256
 
 # Every sign needs one of these. Most texts have none, and cost no more than this.
 _SUSPECT: Final = re.compile(
@@ -70,6 +72,10 @@ def sign_in(text: str) -> Rule | None:
     """Return the first sign of an attack in `text`, or None: it is a text like any other."""
     if _SUSPECT.search(text) is None:
         return None
+    return _sign_in_short(text) if len(text) <= _SHORT else _sign_in(text)
+
+
+def _sign_in(text: str) -> Rule | None:
     if len(text) > LONGEST:
         text = text[: LONGEST // 2] + text[-LONGEST // 2 :]
     for variant in _variants(text):
@@ -81,6 +87,10 @@ def sign_in(text: str) -> Rule | None:
         if as_sql != as_is and (rule := _first(SQL, as_sql)) is not None:
             return rule
     return None
+
+
+# Paths and the names of programs come again and again.
+_sign_in_short: Final = lru_cache(maxsize=2048)(_sign_in)
 
 
 def _first(rules: Sequence[Rule], text: str) -> Rule | None:

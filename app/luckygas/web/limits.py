@@ -145,9 +145,9 @@ def _charge_if_lost() -> None:
 
 def _tell(response: Response) -> Response:
     """Add the headers of draft-ietf-httpapi-ratelimit-headers, but not to what caches give to others, too."""
-    if (states := g.get("rate_limit")) is not None and not response.cache_control.public:
-        response.headers["RateLimit-Policy"] = ", ".join(_policy(window) for window, _, _ in states)
-        response.headers["RateLimit"] = ", ".join(_left(state) for state in states)
+    if (states := g.get("rate_limit")) is not None and "public" not in response.headers.get("Cache-Control", ""):
+        response.headers.add("RateLimit-Policy", ", ".join(_policy(window) for window, _, _ in states))
+        response.headers.add("RateLimit", ", ".join(_left(state) for state in states))
     return response
 
 

@@ -98,4 +98,5 @@ def _from_unexpected(error: Exception) -> Response:
     else:
         logger.error("unexpected failure", exc_info=error)
         problem = InternalError("this is a defect on our side: tell us the request_id, we find the cause in our log")
+    problem.__cause__ = error
     return respond(problem)

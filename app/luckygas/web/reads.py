@@ -1,8 +1,8 @@
 """Where a view that only reads gets its rows from: a standby, unless that would show the caller too little.
 
 A standby is a moment behind the primary. So whoever wrote reads from the primary for a while, on every instance of the
-service: the mark is in Redis, and a mark that cannot be asked for counts as one. A standby that fails, or that is
-itself behind, costs the caller nothing but a second attempt on the primary.
+service (`web.writers`). A standby that fails, or that is itself behind, costs the caller nothing but a second attempt
+on the primary.
 """
 
 import logging
@@ -15,24 +15,22 @@ from flask import Flask
 from luckygas.db.engine import StandbyBehind, is_unavailable
 from luckygas.db.session import transaction
 from luckygas.resources import Resources
+from luckygas.web.writers import Writers
 
 PRIMARY_AFTER_WRITE_SECONDS: Final = 2
 STANDBY_REST_SECONDS: Final = 5
 """How long the standbys are left alone after a failure: nobody else should wait for its time-out."""
 
-_KEY: Final = "lg:wrote:{}"
-_MANY: Final = 1000
-
 logger = logging.getLogger(__name__)
 
 
 class Reads:
-    """Decides for one process; what other processes must know is in Redis."""
+    """Decides for one process, in step with all others."""
 
     def __init__(self, resources: Resources) -> None:
         """Prepare; nothing is asked before the first read."""
         self._resources = resources
-        self._wrote_until: dict[str, float] = {}
+        self._writers = Writers(resources.settings.writers_file)
         self._standby_rests_until = 0.0
 
     @classmethod
@@ -42,17 +40,11 @@ class Reads:
 
     def note_write(self, principal: str) -> None:
         """Have this principal's reads go to the primary for a while, from now on."""
-        now = time.monotonic()
-        if len(self._wrote_until) > _MANY:
-            self._wrote_until = {name: until for name, until in self._wrote_until.items() if until > now}
-        self._wrote_until[principal] = now + PRIMARY_AFTER_WRITE_SECONDS
-        self._resources.volatile.ask(
-            lambda redis: redis.set(_KEY.format(principal), 1, ex=PRIMARY_AFTER_WRITE_SECONDS), otherwise=None
-        )
+        self._writers.note(principal, seconds=PRIMARY_AFTER_WRITE_SECONDS)
 
     def run[T](self, principal: str, read: Callable[[], T]) -> T:
         """Return what `read` returns, in a transaction of its own, from a standby where that will do."""
-        if not self._wrote_lately(principal) and not self._standby_rests():
+        if not self._writers.include(principal) and not self._standby_rests():
             try:
                 with transaction(self._resources.read_sessions):
                     answer = read()
@@ -76,11 +68,6 @@ class Reads:
         if self._standby_rests_until:  # it failed before: one tries, the others do not wait to see how that ends
             self._standby_rests_until = now + STANDBY_REST_SECONDS
         return False
-
-    def _wrote_lately(self, principal: str) -> bool:
-        return self._wrote_until.get(principal, 0) > time.monotonic() or self._resources.volatile.ask(
-            lambda redis: redis.exists(_KEY.format(principal)) > 0, otherwise=True
-        )
 
 
 def register(app: Flask) -> None:

@@ -15,6 +15,7 @@ from luckygas.access import PUBLIC, SIGNED_IN
 from luckygas.errors import Problem
 from luckygas.web import examples
 from luckygas.web.blueprint import access_of
+from luckygas.web.docs import PAGE_POLICY
 
 Document = dict[str, Any]
 SECURITY = {PUBLIC: None, SIGNED_IN: [{"session": []}]}
@@ -161,6 +162,13 @@ def test_the_page_for_people_loads_nothing_from_elsewhere(app: Flask) -> None:
         f"{address}%2f..%2fdocs.css",
     ):
         assert app.test_client().get(elsewhere).status_code in {400, 404}
+
+
+def test_the_page_obeys_only_what_comes_from_here_as_a_file(app: Flask) -> None:
+    response = app.test_client().get("/api/v1/docs")
+    assert response.headers.getlist("Content-Security-Policy") == [PAGE_POLICY]
+    assert "unsafe" not in PAGE_POLICY
+    assert "script" not in PAGE_POLICY
 
 
 @pytest.mark.parametrize("path", ["/api/v1/docs", "/api/v1/openapi.json"])

@@ -1,6 +1,5 @@
 """Several quotas stand for several processes; all count in the same Redis."""
 
-import secrets
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -13,6 +12,8 @@ from luckygas.volatile import Volatile
 from luckygas.web.limits import _charges
 from luckygas.web.quota import Quota
 from luckygas.web.windows import Charge, Window
+from outage import cut_off, reconnect
+from waiting import eventually
 
 MINUTE, HOUR = Window("minute", 20, 60), Window("hour", 100, 3600)
 CHARGES = [Charge(MINUTE, 1), Charge(HOUR, 1)]
@@ -37,20 +38,6 @@ def process(redis_url: str) -> Iterator[Callable[[], Quota]]:
     yield make
     for volatile in held:
         volatile.close()
-
-
-@pytest.fixture
-def subject() -> str:
-    return f"key:{secrets.token_hex(4)}"
-
-
-def cut_off(quota: Quota) -> None:
-    quota._volatile.close()  # noqa: SLF001
-    quota._volatile._is_away, quota._volatile._rests_until = True, float("inf")  # noqa: SLF001
-
-
-def reconnect(quota: Quota) -> None:
-    quota._volatile._is_away, quota._volatile._rests_until = None, 0  # noqa: SLF001
 
 
 def allowed(quota: Quota, subject: str, charges: Sequence[Charge], times: int, *, lease: int = 0) -> int:
@@ -104,8 +91,7 @@ def test_a_window_begins_anew_when_it_ended_and_the_longer_one_goes_on(
     quota = process()
     assert allowed(quota, subject, CHARGES, 30) == 20
     redis.pexpire(f"lg:quota:{subject}:minute", 1)
-    while counted(redis, subject):
-        pass
+    eventually(lambda: not counted(redis, subject), "the end of the minute")
     assert allowed(quota, subject, CHARGES, 30) == 20
     assert counted(redis, subject, "hour") == 40
 
@@ -135,8 +121,7 @@ def test_a_lease_goes_back_by_itself_when_nobody_asks_any_more(
     process: Callable[[], Quota], subject: str, redis: Redis
 ) -> None:
     process().take(subject, LARGE, lease=10)
-    while counted(redis, subject) != 1:
-        pass
+    eventually(lambda: counted(redis, subject) == 1, "the return of the lease")
 
 
 def test_a_lease_of_a_window_that_ended_is_not_given_to_the_next_one(
