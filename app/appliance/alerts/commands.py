@@ -2,21 +2,31 @@
 
 import argparse
 import hmac
+import re
 import time
 from dataclasses import replace
+from pathlib import Path
 
 from appliance.alerts import manager
 from appliance.alerts.manager import Settings, SilentError
 from appliance.alerts.record import Record, new_code
 from appliance.output import CRITICAL, OK, WARNING, RefusedError, answer, refused
+from appliance.system import PAGES
+
+PAGE = PAGES / "operations.md"
+# Those of alerts are one word, and their text follows at once.
+HEADING = re.compile(r"^## ([A-Z]\w+)\n(?=\S)((?:(?!## ).*\n)+)", re.MULTILINE)
 
 
 def add(verbs: argparse._SubParsersAction) -> None:
     """Add the verbs to the command line."""
-    text = "list what fires; test: send an alert with a code to whoever is told; confirm CODE: say that it arrived"
+    text = (
+        "list what fires; explain NAME: what an alert means, and what to type; test: send an alert with a code to"
+        " whoever is told; confirm CODE: say that it arrived"
+    )
     parser = verbs.add_parser("alerts", help=text, description=text)
-    parser.add_argument("act", nargs="?", choices=["test", "confirm"])
-    parser.add_argument("code", nargs="?", metavar="CODE", help="what the test alert said")
+    parser.add_argument("act", nargs="?", choices=["explain", "test", "confirm"])
+    parser.add_argument("code", nargs="?", metavar="NAME|CODE", help="of the alert, or what the test alert said")
     parser.add_argument("--if-changed", action="store_true", help="test only receivers that have not had one")
     parser.add_argument("--json", action="store_true", help="answer in JSON")
     parser.set_defaults(run=run)
@@ -25,6 +35,8 @@ def add(verbs: argparse._SubParsersAction) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Run a verb; whatever is refused says why."""
     try:
+        if arguments.act == "explain":
+            return explain(arguments)
         return {None: show, "test": test, "confirm": confirm}[arguments.act](arguments, Settings.load())
     except RefusedError as problem:
         return refused(arguments, problem)
@@ -41,10 +53,21 @@ def show(arguments: argparse.Namespace, settings: Settings) -> int:
         + ("  (silenced)" if row["state"] == "suppressed" else "")
         for row in rows
     ]
+    lines += ["what one means, and what to type: luckygas alerts explain NAME"] if rows else []
     problem = doubt(settings, Record.load())
     lines += [f"! {problem}"] if problem else []
     answer(arguments, {"alerts": rows, "problem": problem}, "\n".join(lines) or "nothing fires")
     return max(manager.gravity(rows), WARNING if problem else OK)
+
+
+def explain(arguments: argparse.Namespace, page: Path = PAGE) -> int:
+    """Show what the page for operators says of an alert."""
+    sections = dict(HEADING.findall(page.read_text()))
+    text = sections.get(arguments.code or "")
+    if text is None:
+        raise RefusedError(f"there is no alert {arguments.code or 'without a name'}; there are: {', '.join(sections)}")
+    answer(arguments, {"alert": arguments.code, "text": text}, text)
+    return OK
 
 
 def doubt(settings: Settings, record: Record) -> str | None:
