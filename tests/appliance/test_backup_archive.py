@@ -73,6 +73,31 @@ def test_a_backup_that_a_restore_left_behind_does_not_lead_to_today():
     assert today.leads_here(replace(BACKUP, last_segment=name("00000003", 9), end="0/9000000"))
 
 
+def test_a_repository_that_begins_after_a_change_of_leaders_misses_the_history_alone(tmp_path, primary):
+    for segment in segments(3, 7, 8):
+        file = tmp_path / "archive/luckygas/17-1" / segment[:16] / f"{segment}-{40 * 'a'}.zst"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.touch()
+    found = Archive.look(tmp_path)
+    first = name("00000003", 7)
+    assert found.leads_here(replace(BACKUP, first_segment=first, last_segment=first, end="0/7000100"))
+    assert found.missing(first) == []
+    assert found.unexplained == ["00000003.history"]
+    done = lay(primary, "00000003.history", "done")
+    assert archive.heal(primary, found.unexplained) == ["00000003.history"]
+    assert done.with_suffix(".ready").exists()
+
+
+@pytest.mark.parametrize(
+    ("timeline", "histories", "unexplained"),
+    [(1, [], []), (2, [2], []), (3, [2, 3], []), (3, [2], ["00000003.history"])],
+)
+def test_the_first_timeline_has_no_history(timeline, histories, unexplained):
+    known = frozenset(f"{one:08X}" for one in histories)
+    today = replace(held(Lineage(), segments(timeline, 3)), histories=known)
+    assert today.unexplained == unexplained
+
+
 @pytest.fixture
 def primary(tmp_path, monkeypatch) -> Instance:
     monkeypatch.setattr(Instance, "data", property(lambda _: tmp_path))

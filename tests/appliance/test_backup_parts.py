@@ -1,16 +1,21 @@
 """The smaller decisions of the backups: which kind, what goes, what is begun again, what an operator reads."""
 
+import argparse
+import contextlib
 import json
 from datetime import UTC, datetime
+from types import SimpleNamespace
 
 import pytest
 
-from appliance.backup import listing, metrics, pgbackrest, record, restore, table, taking, watch
+from appliance.backup import commands, listing, metrics, pgbackrest, record, restore, table, taking, watch
 from appliance.backup.archive import Archive
+from appliance.backup.bucket import BucketError
 from appliance.backup.lineage import Lineage, name
 from appliance.backup.pgbackrest import DIFFERENTIAL, FULL, Backup
 from appliance.backup.record import BACKUP, PROOF, Proof, Record
 from appliance.output import CRITICAL, OK, WARNING, RefusedError
+from appliance.system import BusyError
 
 DAY = 86400
 MB = 1 << 20
@@ -61,6 +66,16 @@ def test_a_full_backup_is_due_once_a_week():
     assert taking.kind_due([backup(1, ended=0), backup(2, DIFFERENTIAL, ended=6 * DAY)], 7 * DAY) == FULL
 
 
+def test_nothing_builds_on_a_backup_that_did_not_pass_its_proof():
+    backups = [backup(1, ended=0), backup(2, DIFFERENTIAL, ended=DAY, on=("b1",))]
+    passed, failed = Proof("b2", 1, good=True), Proof("b2", 2, good=False)
+    assert Record(proofs=[failed, passed]).refuted(backups) == set()
+    refuted = Record(proofs=[passed, failed]).refuted(backups)
+    assert refuted == {"b1", "b2"}
+    assert taking.kind_due(backups, 2 * DAY, refuted) == FULL
+    assert taking.kind_due([*backups, backup(3, ended=2 * DAY)], 3 * DAY, refuted) == DIFFERENTIAL
+
+
 def test_what_does_not_fit_goes_oldest_first_and_the_newest_stays():
     backups = [backup(1, stored=50), backup(2, DIFFERENTIAL, stored=10, on=("b1",)), backup(3, stored=50), backup(4)]
     assert taking.too_many(backups, 120, 200) == []
@@ -94,7 +109,7 @@ def test_work_that_was_broken_off_stays_wanted(tmp_path):
 
 def test_the_same_work_is_not_done_twice_at_once(tmp_path):
     second = record.work(BACKUP, 1, tmp_path)
-    with record.work(BACKUP, 0, tmp_path), pytest.raises(record.BusyError, match="another backup is under way"):
+    with record.work(BACKUP, 0, tmp_path), pytest.raises(BusyError, match="another backup is under way"):
         second.__enter__()
 
 
@@ -132,6 +147,15 @@ def test_a_list_of_proven_backups():
         (view([backup(1)], proofs=[Proof("b1", 0, good=True)]), 27 * 3600, CRITICAL, "the newest backup is of"),
         (view([backup(1)], proofs=[Proof("b1", 0, good=True)]), 27 * 3600, CRITICAL, "no backup was proven since"),
         (view([backup(1)], proofs=[Proof("b1", 0, good=False, why="a byte")]), 9, CRITICAL, "its proof: a byte"),
+        (
+            view(
+                [backup(1)],
+                proofs=[Proof("b1", 0, good=False, why="a byte"), Proof("d", 1, good=True, repository="dump")],
+            ),
+            9,
+            CRITICAL,
+            "its proof: a byte",
+        ),
         (view([backup(1)], missing=["A"]), 9, CRITICAL, "WAL is missing from the archive: A"),
         (view([backup(1)]), 400, CRITICAL, "no WAL has arrived"),
         (view([backup(1)], failures={PROOF: "the disk is short"}), 9, WARNING, "proof: the disk is short"),
@@ -197,3 +221,41 @@ def test_tables_by_name():
     assert table.parse("ledger.lines") == ("ledger", "lines")
     with pytest.raises(RefusedError):
         table.parse("orders; DROP TABLE orders")
+
+
+@pytest.mark.parametrize(
+    ("source", "distant", "verdicts"),
+    [
+        ("local", None, ["local"]),
+        ("s3", Proof("b1", 2, good=True, repository="s3"), ["s3"]),
+        ("due", Proof("b1", 2, good=True, repository="s3"), ["local", "s3"]),
+        ("due", BucketError("it is away"), ["local"]),
+        ("due", taking.RoomError("the disk is short"), ["local"]),
+    ],
+)
+def test_at_night_what_is_here_is_proven_whatever_becomes_of_the_bucket(
+    monkeypatch, capsys, source, distant, verdicts
+) -> None:
+    remembered = Record(copied=["b1"])
+
+    def prove(_primary: object, _databases: object, bucket: object, _say: object) -> Proof:
+        if bucket is None:
+            return Proof("b1", 1, good=True)
+        if isinstance(distant, Exception):
+            raise distant
+        return distant
+
+    monkeypatch.setattr(commands.proof, "prove", prove)
+    monkeypatch.setattr(commands.record, "work", lambda *_: contextlib.nullcontext())
+    monkeypatch.setattr(commands.record, "changing", lambda: contextlib.nullcontext(remembered))
+    monkeypatch.setattr(commands.Record, "load", lambda: remembered)
+    monkeypatch.setattr(commands.copying, "fetching", contextlib.nullcontext)
+    monkeypatch.setattr(commands.copying, "open_bucket", lambda: "the bucket")
+    monkeypatch.setattr(commands.metrics, "write", lambda _: None)
+    monkeypatch.setattr(commands.watch, "look", lambda _: None)
+    monkeypatch.setattr(commands.watch, "leader", lambda *_: None)
+    cluster = SimpleNamespace(settings=SimpleNamespace(databases=("luckygas",)))
+    assert commands.prove(argparse.Namespace(source=source), None, cluster) == OK
+    assert [one.repository for one in remembered.proofs] == verdicts
+    said = capsys.readouterr().out
+    assert not isinstance(distant, Exception) or str(distant) in said

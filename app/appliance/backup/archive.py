@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from appliance.backup import pgbackrest
-from appliance.backup.lineage import Lineage, position
+from appliance.backup.lineage import FIRST_TIMELINE, Lineage, position
 from appliance.backup.pgbackrest import Backup
 from appliance.backup.places import REPOSITORY, STANZA
 from appliance.database import postgres
@@ -38,6 +38,8 @@ class Archive:
     segments: Mapping[str, str]
     newest: float | None
     lineage: Lineage
+    histories: frozenset[str] = frozenset()
+    """Timelines of which the archive holds the history."""
 
     @classmethod
     def look(cls, repository: Path = REPOSITORY) -> "Archive":
@@ -45,12 +47,20 @@ class Archive:
         directory = repository / "archive" / STANZA
         found = [(match, path) for path in directory.glob("*/*/*") if (match := NAME.match(path.name))]
         histories = {match[1]: path for path in directory.glob("*/*") if (match := HISTORY.match(path.name))}
-        lineage = Lineage()
+        segments = {match[1]: match[2] for match, _ in found}
+        # One that was begun after a change of leaders has no history before `heal`, and nothing from before it.
+        lineage = Lineage(newest_timeline(segments))
         if histories:
             newest = max(histories)
             lineage = Lineage.read(newest, pgbackrest.read_file(histories[newest], repository))
         arrived = [at for _, path in found if (at := arrival(path)) is not None]
-        return cls({match[1]: match[2] for match, _ in found}, max(arrived, default=None), lineage)
+        return cls(segments, max(arrived, default=None), lineage, frozenset(histories))
+
+    @property
+    def unexplained(self) -> list[str]:
+        """The history file that is not held, though segments of its timeline are."""
+        newest = newest_timeline(self.segments)
+        return [] if newest == FIRST_TIMELINE or newest in self.histories else [f"{newest}.history"]
 
     def path(self, first: str) -> list[str]:
         """Return the segments that lead from `first` to today, held or not."""
@@ -63,6 +73,11 @@ class Archive:
     def leads_here(self, backup: Backup) -> bool:
         """Tell whether a backup is part of today's past, not of what a restore left behind."""
         return self.lineage.holds(backup.last_segment[:8], position(backup.end))
+
+
+def newest_timeline(segments: Iterable[str]) -> str:
+    """Return the newest timeline of segments, by their names."""
+    return max((segment[:8] for segment in segments), default=FIRST_TIMELINE)
 
 
 def arrival(path: Path) -> float | None:
@@ -79,10 +94,11 @@ def named(segments: list[str]) -> str:
 
 
 def heal(instance: Instance, gaps: Iterable[str]) -> list[str]:
-    """Have the primary archive what its predecessor did not live to archive; returns what it still has of that.
+    """Have the primary archive what is not in the archive; returns what it still has of that.
 
     A standby marks what it received as done, since its primary archives. When that one dies first, nobody would. The
-    last one of the old timeline has no mark when its end did not arrive, which after a switch holds nothing.
+    last one of the old timeline has no mark when its end did not arrive, which after a switch holds nothing. The
+    history of a timeline is archived once, so a repository that begins later would never have it.
     """
     directory = instance.data / "pg_wal"
     healed = []

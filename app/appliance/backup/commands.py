@@ -1,6 +1,7 @@
 """`luckygas backup`, `backups`: taking, proving and listing. Exit codes: 0 good, 1 warning or refused, 2 critical."""
 
 import argparse
+import contextlib
 import json
 import time
 
@@ -19,15 +20,15 @@ from appliance.backup import (
     watch,
 )
 from appliance.backup.archive import ArchiveError
-from appliance.backup.bucket import BucketError
+from appliance.backup.bucket import Bucket, BucketError
 from appliance.backup.pgbackrest import FULL, BackRestError
 from appliance.backup.record import BACKUP, COPY, DUMP, LOCAL, PROOF, S3, Record
 from appliance.backup.scratch import ScratchError
 from appliance.database.cluster import Cluster
 from appliance.database.postgres import QueryError
-from appliance.database.settings import Settings
+from appliance.database.settings import Instance, Settings
 from appliance.database.state import NoStateError, Store
-from appliance.output import CRITICAL, OK, WARNING, RefusedError
+from appliance.output import CRITICAL, OK, WARNING, RefusedError, say
 from appliance.system import BusyError
 
 DUE = "due"
@@ -41,7 +42,6 @@ REFUSALS = (
     RefusedError,
     ScratchError,
     proof.NotProvenError,
-    record.BusyError,
     sealed.SealError,
     taking.RoomError,
 )
@@ -74,11 +74,6 @@ def add(verbs: argparse._SubParsersAction) -> None:
     restore_commands.add(verbs, run)
 
 
-def say(text: str) -> None:
-    """Tell how far the work is."""
-    print(text, flush=True)
-
-
 def run(arguments: argparse.Namespace) -> int:
     """Run a verb; whatever is refused says why."""
     try:
@@ -101,7 +96,8 @@ def back_up(arguments: argparse.Namespace, store: Store, cluster: Cluster) -> in
             metrics.write(view)
         return OK
     with record.work(BACKUP, time.time()):
-        kind = FULL if arguments.full else taking.kind_due(pgbackrest.info(), time.time())
+        backups = pgbackrest.info()
+        kind = FULL if arguments.full else taking.kind_due(backups, time.time(), Record.load().refuted(backups))
         backup = taking.take(kind, watch.leader(store, cluster), say)
     took = backup.ended - backup.began
     say(f"{backup.label}: {listing.size(backup.size)} stored in {listing.size(backup.stored)} after {took} s")
@@ -136,26 +132,32 @@ def copy() -> int:
 
 
 def prove(arguments: argparse.Namespace, store: Store, cluster: Cluster) -> int:
-    """Prove the newest backup, and remember what came of it."""
+    """Prove the newest backup, here or in the bucket; at night the one here, and that of the bucket when it is due."""
     primary = watch.leader(store, cluster)
-    distant = arguments.source == S3 or (arguments.source == DUE and proof.is_distant_due(Record.load(), time.time()))
+    # Where there is none, nothing was begun that could fail.
+    bucket = copying.open_bucket() if arguments.source == S3 else None
     with record.work(PROOF, time.time()):
-        try:
-            bucket = copying.open_bucket() if distant else None
-            verdict = proof.prove(primary, cluster.settings.databases, bucket, say)
-        except BucketError as problem:
-            if arguments.source == S3:
-                raise
-            say(f"the one here instead: {problem}")
-            verdict = proof.prove(primary, cluster.settings.databases, None, say)
-        with record.changing() as remembered:
-            remembered.proofs.append(verdict)
+        good = [prove_one(primary, cluster, bucket)]
+        if arguments.source == DUE and proof.is_distant_due(Record.load(), time.time()):
+            try:
+                good.append(prove_one(primary, cluster, copying.open_bucket()))
+            except (BucketError, BackRestError, BusyError, taking.RoomError) as problem:
+                say(f"the one in the bucket was not proven: {problem}")
     metrics.write(watch.look(primary))
+    return OK if all(good) else CRITICAL
+
+
+def prove_one(primary: Instance | None, cluster: Cluster, bucket: Bucket | None) -> bool:
+    """Prove the newest backup, of the bucket if there is one, and remember what came of it."""
+    with copying.fetching() if bucket else contextlib.nullcontext():
+        verdict = proof.prove(primary, cluster.settings.databases, bucket, say)
+    with record.changing() as remembered:
+        remembered.proofs.append(verdict)
     if verdict.good:
         say(f"{verdict.label} ({verdict.repository}) is proven: {verdict.seconds:.0f} s to a server that answers")
-        return OK
-    say(f"{verdict.label} ({verdict.repository}) is NOT good: {verdict.why}")
-    return CRITICAL
+    else:
+        say(f"{verdict.label} ({verdict.repository}) is NOT good: {verdict.why}")
+    return verdict.good
 
 
 def show(arguments: argparse.Namespace, store: Store, cluster: Cluster) -> int:

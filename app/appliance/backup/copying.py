@@ -4,14 +4,15 @@ Information files go last, as they were when the copying began: what they list i
 is removed after that. The copy is of one database for ever: another one's is neither overwritten nor pruned.
 """
 
+import contextlib
 import re
 import shutil
 import tempfile
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from appliance.backup import pgbackrest
+from appliance.backup import pgbackrest, record, taking
 from appliance.backup.bucket import Bucket, BucketError, Settings
 from appliance.backup.lineage import number
 from appliance.backup.pgbackrest import BackRestError, Backup, Say
@@ -47,7 +48,7 @@ def copy(bucket: Bucket, say: Say) -> list[str]:
     there = bucket.keys(PREFIX)
     refuse_another(bucket, there)
     here = {str(file.relative_to(REPOSITORY)): file for file in files([backup.label for backup in backups])}
-    todo = [name for name, file in here.items() if there.get(PREFIX + name) != size(file)]
+    todo = [name for name, file in here.items() if there.get(PREFIX + name) != taking.size(file)]
     try:
         each(lambda name: bucket.upload(PREFIX + name, here[name]), todo, say)
     except FileNotFoundError:
@@ -80,11 +81,6 @@ def is_expired(name: str, backups: list[Backup]) -> bool:
         return name.split("/")[2] not in [backup.label for backup in backups]
     found = SEGMENT_OF_FILE.match(name.rsplit("/", 1)[-1])
     return bool(found) and number(found[1]) < min(number(backup.first_segment) for backup in backups)
-
-
-def size(file: Path) -> int | None:
-    """Return a file's size, if it is still there."""
-    return file.stat().st_size if file.exists() else None
 
 
 def files(labels: Iterable[str]) -> Iterable[Path]:
@@ -144,7 +140,7 @@ def fetch(bucket: Bucket, backup: Backup | None, say: Say) -> None:
     """Bring here what a backup needs to become a server, or the whole repository."""
     there = {key.removeprefix(PREFIX): count for key, count in bucket.keys(PREFIX).items()}
     wanted = {name: count for name, count in there.items() if backup is None or is_needed(name, backup)}
-    missing = [name for name, count in wanted.items() if size(FETCHED / name) != count]
+    missing = [name for name, count in wanted.items() if taking.size(FETCHED / name) != count]
     say(f"fetching {len(missing)} files, {sum(wanted[name] for name in missing) >> 20} MB, from {bucket.where}")
     each(lambda name: bucket.download(PREFIX + name, FETCHED / name), missing, say)
     own(FETCHED)
@@ -158,6 +154,11 @@ def is_needed(name: str, backup: Backup) -> bool:
     return not found or number(found[1]) >= number(backup.first_segment)
 
 
-def discard_fetched() -> None:
-    """Remove what was fetched."""
-    shutil.rmtree(FETCHED, ignore_errors=True)
+@contextlib.contextmanager
+def fetching() -> Iterator[None]:
+    """Keep out whoever else would fetch from the bucket, or stand beside; what was fetched is not kept."""
+    with record.alone("restore"):
+        try:
+            yield
+        finally:
+            shutil.rmtree(FETCHED, ignore_errors=True)

@@ -1,34 +1,18 @@
 """What an operator wants to know about the backups, and how bad it is."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
-from datetime import UTC, datetime
 
 from appliance.backup import archive
 from appliance.backup.record import LOCAL, S3
 from appliance.backup.sealed import Sealed
 from appliance.backup.watch import View
-from appliance.output import CRITICAL, OK, WARNING
+from appliance.output import CRITICAL, OK, WARNING, Report, local, marked
 
 # A day, and two hours for the work itself.
 MAX_AGE_SECONDS = 26 * 3600
 MAX_ARCHIVE_AGE_SECONDS = 300
 MAX_COPY_AGE_SECONDS = 3600
 HERE_ONLY = "All of this is on this machine only: what takes the machine takes its backups."
-
-
-@dataclass(frozen=True)
-class Report:
-    """The answer to `luckygas backups`."""
-
-    data: dict[str, object]
-    problems: list[str]
-    severity: int
-
-
-def local(when: float) -> str:
-    """Return a moment as the machine's people say it."""
-    return datetime.fromtimestamp(when, UTC).astimezone().isoformat(sep=" ", timespec="seconds")
 
 
 def report(view: View, now: float) -> Report:
@@ -113,9 +97,8 @@ def complaints(view: View, now: float) -> Iterable[tuple[bool, str]]:
     if view.archive.newest is not None and now - view.archive.newest > MAX_ARCHIVE_AGE_SECONDS:
         since = local(view.archive.newest)
         yield True, f"no WAL has arrived in the archive since {since}; {view.waiting} segments wait"
-    last = view.record.proofs[-1] if view.record.proofs else None
-    if last and not last.good:
-        yield True, f"{last.label} did not pass its proof: {last.why}"
+    for last in view.record.bad:
+        yield True, f"{last.label} ({last.repository}) did not pass its proof: {last.why}"
     good = view.record.last_good()
     if view.record.copied_at and now - view.record.copied_at > MAX_COPY_AGE_SECONDS:
         yield (
@@ -175,5 +158,5 @@ def human(found: Report) -> str:
     seen = found.data["archive"]
     age = "never" if seen["age_seconds"] is None else f"{seen['age_seconds']:.0f} s ago"  # type: ignore[index]
     lines += ["", f"last WAL archived {age}, {seen['waiting_segments']} segments wait"]  # type: ignore[index]
-    lines += ["", *(f"! {problem}" for problem in found.problems)] if found.problems else []
+    lines += marked(found.problems)
     return "\n".join([*lines, "", *found.data["notes"]])  # type: ignore[misc]

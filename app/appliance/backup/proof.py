@@ -48,7 +48,7 @@ def count(scratch: Scratch, database: str) -> dict[str, int]:
 
 
 def is_distant_due(record: Record, now: float) -> bool:
-    """Tell whether it is time to prove what is in the bucket, instead of what is here: once a week."""
+    """Tell whether it is time to prove what is in the bucket as well: once a week."""
     good = record.last_good(S3)
     return bool(record.copied) and (good is None or now - good.at >= DISTANT_EVERY_SECONDS)
 
@@ -79,8 +79,6 @@ def prove(primary: Instance | None, databases: tuple[str, ...], bucket: Bucket |
         proof.why = str(problem)
     finally:
         examination.scratch.discard()
-        if bucket:
-            copying.discard_fetched()
     return proof
 
 

@@ -1,24 +1,20 @@
 """What the backup program remembers: what is wanted, what failed, and which backup was proven. One file."""
 
 import contextlib
-import fcntl
 import json
-import os
-from collections.abc import Iterator
+import math
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Self
 
+from appliance.backup.pgbackrest import Backup
 from appliance.backup.places import STATE_DIRECTORY
-from appliance.system import write_file
+from appliance.system import BusyError, locked, write_file
 
 BACKUP, PROOF, COPY, DUMP = "backup", "proof", "copy", "dump"
 LOCAL, S3 = "local", "s3"
 KEPT_PROOFS = 60
-
-
-class BusyError(Exception):
-    """The same work is under way."""
 
 
 @dataclass
@@ -61,6 +57,17 @@ class Record:
         """Return the last verdict on a backup."""
         return next((proof for proof in reversed(self.proofs) if proof.label == label), None)
 
+    @property
+    def bad(self) -> list[Proof]:
+        """Return the last proof of each repository, where it did not succeed."""
+        return [one for one in {one.repository: one for one in self.proofs}.values() if not one.good]
+
+    def refuted(self, backups: Iterable[Backup]) -> set[str]:
+        """Return the labels of the backups that did not pass their last proof, and of those that they build on."""
+        verdicts = {proof.label: proof.good for proof in self.proofs if proof.repository == LOCAL}
+        bad = [backup for backup in backups if not verdicts.get(backup.label, True)]
+        return {label for backup in bad for label in (backup.label, *backup.builds_on)}
+
     def last_good(self, repository: str = LOCAL) -> Proof | None:
         """Return the last proof that succeeded."""
         return next((one for one in reversed(self.proofs) if one.good and one.repository == repository), None)
@@ -69,17 +76,22 @@ class Record:
 @contextlib.contextmanager
 def changing(directory: Path = STATE_DIRECTORY) -> Iterator[Record]:
     """Change the record; nobody else does meanwhile."""
-    with locked(directory / "state.lock", wait=True):
+    with locked(directory / "state.lock", math.inf, "never"):
         record = Record.load(directory)
         yield record
         record.proofs = record.proofs[-KEPT_PROOFS:]
         write_file(directory / "state.json", json.dumps(asdict(record), indent=2) + "\n", mode=0o644)
 
 
+def alone(name: str, directory: Path = STATE_DIRECTORY) -> contextlib.AbstractContextManager[None]:
+    """Keep a second one of the same work out."""
+    return locked(directory / f"{name}.lock", 0, f"another {name} is under way; see: luckygas backups")
+
+
 @contextlib.contextmanager
 def work(name: str, now: float, directory: Path = STATE_DIRECTORY) -> Iterator[None]:
     """Do a piece of work alone. Until it comes to its end, or to a verdict, it stays wanted."""
-    with locked(directory / f"{name}.lock", wait=False):
+    with alone(name, directory):
         with changing(directory) as record:
             record.wanted[name] = now
         try:
@@ -96,21 +108,7 @@ def work(name: str, now: float, directory: Path = STATE_DIRECTORY) -> Iterator[N
 def is_under_way(name: str, directory: Path = STATE_DIRECTORY) -> bool:
     """Tell whether somebody is at that work."""
     try:
-        with locked(directory / f"{name}.lock", wait=False):
+        with alone(name, directory):
             return False
     except BusyError:
         return True
-
-
-@contextlib.contextmanager
-def locked(file: Path, *, wait: bool) -> Iterator[None]:
-    """Hold a lock, which the kernel gives back when its holder dies."""
-    file.parent.mkdir(parents=True, exist_ok=True)
-    descriptor = os.open(file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
-        yield
-    except BlockingIOError:
-        raise BusyError(f"another {file.stem} is under way; follow it by: journalctl -ft luckygas-backup") from None
-    finally:
-        os.close(descriptor)

@@ -24,6 +24,8 @@ from appliance.database.cluster import Cluster
 from appliance.database.settings import Instance
 from appliance.database.state import FAILOVER, STABLE, State, Store
 from appliance.output import RefusedError
+from appliance.rotate import roles
+from appliance.rotate.secrets import SECRETS
 from appliance.system import run
 
 RENAME_EXCHANGE = 2
@@ -95,6 +97,14 @@ def has_same_passwords(scratch: Scratch, primary: Instance | None) -> bool:
     return primary is not None and [[scratch.psql(PASSWORDS)]] == postgres.query(primary, PASSWORDS)
 
 
+def keep_passwords(say: Say) -> None:
+    """Give roles the passwords that their users have: the restored data may be from before those were replaced."""
+    passwords = {one.role: one.value for one in SECRETS.values() if one.role and one.file.exists()}
+    if passwords:
+        say("the roles get the passwords of today")
+        roles.give(passwords, wait=False)
+
+
 def restart_pool(say: Say) -> None:
     """Have the pool forget by which secrets it let clients in: the restored ones may be others."""
     say("the pool starts anew: the restored data has other secrets of its passwords")
@@ -116,7 +126,7 @@ def refuse_unless_possible(state: State, cluster: Cluster) -> str:
 
 
 def take_over(store: Store, cluster: Cluster, scratch: Scratch, words: str, say: Say) -> tuple[State, Path]:
-    """Have the copy lead in the place of what runs; returns the new state and where the old data is kept."""
+    """Have the copy lead in the place of what runs; returns the new state and where old data is kept, if any."""
     stood = scratch.psql(STANDING)
     scratch.stop()
     with store.lock():
@@ -152,10 +162,13 @@ def take_over(store: Store, cluster: Cluster, scratch: Scratch, words: str, say:
             processes.start(instance)
             wait_for_target(instance, stood)
         except BaseException:
-            say("it does not: the old data goes on")
+            say("it does not: what was there before goes on")
             processes.kill(instance)
-            exchange(kept, instance.data)
-            kept.rename(scratch.data)
+            if kept.exists():
+                exchange(kept, instance.data)
+                kept.rename(scratch.data)
+            else:
+                instance.data.rename(scratch.data)
             engine.advance(store, cluster, held=True)
             raise
         state = engine.advance(store, cluster, held=True)

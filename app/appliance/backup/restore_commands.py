@@ -1,14 +1,11 @@
 """`luckygas restore` and `restore-table`: what is to be done is shown first, and nothing that runs goes unasked."""
 
 import argparse
-import contextlib
 import socket
 import time
-from collections.abc import Iterator
 from datetime import datetime
 
-from appliance.backup import copying, dump, record, restore, sealed, table, taking, watch
-from appliance.backup.listing import local
+from appliance.backup import copying, dump, restore, sealed, table, taking, watch
 from appliance.backup.places import FETCHED, REPOSITORY, SCRATCH
 from appliance.backup.record import DUMP, LOCAL, S3
 from appliance.backup.restore import Target
@@ -17,24 +14,17 @@ from appliance.backup.sealed import Sealed
 from appliance.database.cluster import Cluster
 from appliance.database.settings import Instance
 from appliance.database.state import Store
-from appliance.output import OK, RefusedError
+from appliance.output import OK, RefusedError, local, say
 
 COPY = Scratch("copy")
 
 
 def moment(text: str) -> datetime:
     """Read a moment; without a zone it is the machine's own."""
-    return datetime.fromisoformat(text).astimezone()
-
-
-@contextlib.contextmanager
-def alone() -> Iterator[None]:
-    """Keep a second restore out; what was fetched is not kept."""
-    with record.locked(record.STATE_DIRECTORY / "restore.lock", wait=False):
-        try:
-            yield
-        finally:
-            copying.discard_fetched()
+    try:
+        return datetime.fromisoformat(text).astimezone()
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is no time; write it like '2026-11-24 14:05'") from None
 
 
 def add_target(parser: argparse.ArgumentParser) -> None:
@@ -95,7 +85,7 @@ def confirm(arguments: argparse.Namespace) -> None:
 def bring_back(arguments: argparse.Namespace, store: Store, cluster: Cluster) -> int:
     """Restore the database."""
     if arguments.into == "scratch":
-        with alone():
+        with copying.fetching():
             stand(COPY, arguments, watch.leader(store, cluster))
         say(
             f"A copy stands apart from everything: psql -h {COPY.sockets} -U postgres luckygas\n"
@@ -107,7 +97,7 @@ def bring_back(arguments: argparse.Namespace, store: Store, cluster: Cluster) ->
             f"a dump does not take the place of what runs. Have a copy of it to look at, without --into; "
             f"or bring back its tables: luckygas restore-table NAME --set {arguments.set}"
         )
-    return into_production(arguments, store, cluster, choose(arguments))
+    return into_production(arguments, store, cluster)
 
 
 def stand(scratch: Scratch, arguments: argparse.Namespace, primary: Instance | None) -> str:
@@ -132,18 +122,19 @@ def find_dump(arguments: argparse.Namespace) -> Sealed:
     return one
 
 
-def into_production(arguments: argparse.Namespace, store: Store, cluster: Cluster, target: Target) -> int:
+def into_production(arguments: argparse.Namespace, store: Store, cluster: Cluster) -> int:
     """Have restored data lead."""
-    name = restore.refuse_unless_possible(store.load(), cluster)
-    others = ", ".join(one for one in cluster.instances if one != name)
-    say(
-        f"{socket.gethostname()} goes back to {target.words}; what was written after that is lost to it:\n"
-        f"  1  a copy is restored and replayed while everything goes on\n"
-        f"  2  clients wait, {name} leads on the copy; its old data is put aside and kept\n"
-        f"  3  {others} become copies of it; pool, repmgr and archive follow"
-    )
-    confirm(arguments)
-    with alone():
+    with copying.fetching():
+        target = choose(arguments)
+        name = restore.refuse_unless_possible(store.load(), cluster)
+        others = ", ".join(one for one in cluster.instances if one != name)
+        say(
+            f"{socket.gethostname()} goes back to {target.words}; what was written after that is lost to it:\n"
+            f"  1  a copy is restored and replayed while everything goes on\n"
+            f"  2  clients wait, {name} leads on the copy; its old data is put aside and kept\n"
+            f"  3  {others} become copies of it; pool, repmgr and archive follow"
+        )
+        confirm(arguments)
         scratch = Scratch("production")
         try:
             fetch(target, whole=restore.is_foreign(target))
@@ -153,13 +144,14 @@ def into_production(arguments: argparse.Namespace, store: Store, cluster: Cluste
             began = time.monotonic()
             _, kept = restore.take_over(store, cluster, scratch, target.words, say)
             if not same:
+                restore.keep_passwords(say)
                 restore.restart_pool(say)
             say(f"clients waited for {time.monotonic() - began:.1f} s at most")
         finally:
             scratch.discard()
         restore.adopt(target, say)
         restore.bring_back(store, cluster, say)
-    say(f"Done. The old data is in {kept}; it goes by: luckygas restore-discard old")
+    say(f"Done. The old data is in {kept}; it goes by: luckygas restore-discard old" if kept.exists() else "Done.")
     return OK
 
 
@@ -171,7 +163,7 @@ def bring_back_table(arguments: argparse.Namespace, store: Store, cluster: Clust
         raise RefusedError("no instance leads, so there is nowhere to put it; see: luckygas db status")
     database = arguments.database or cluster.settings.databases[0]
     scratch = Scratch("table")
-    with alone():
+    with copying.fetching():
         try:
             words = stand(scratch, arguments, primary)
             copy, rows = table.bring(scratch, primary, database, arguments.table, say)
@@ -183,17 +175,13 @@ def bring_back_table(arguments: argparse.Namespace, store: Store, cluster: Clust
 
 def discard(arguments: argparse.Namespace, _: Store, __: Cluster) -> int:
     """Remove what restores left."""
-    if arguments.what == "scratch":
-        COPY.discard()
-        return OK
-    kept = restore.kept_data()
-    say("\n".join(str(directory) for directory in kept) or "Nothing is kept.")
-    if kept:
-        confirm(arguments)
-        restore.discard_kept()
+    with copying.fetching():
+        if arguments.what == "scratch":
+            COPY.discard()
+            return OK
+        kept = restore.kept_data()
+        say("\n".join(str(directory) for directory in kept) or "Nothing is kept.")
+        if kept:
+            confirm(arguments)
+            restore.discard_kept()
     return OK
-
-
-def say(text: str) -> None:
-    """Tell how far the work is."""
-    print(text, flush=True)

@@ -25,6 +25,12 @@ def parse(wanted: str) -> tuple[str, str]:
 def bring(scratch: Scratch, primary: Instance, database: str, wanted: str, say: Say) -> tuple[str, int]:
     """Copy a table from a throw-away server to the one that leads; returns its name there, and its rows."""
     schema, name = parse(wanted)
+    if scratch.psql(f"SELECT to_regclass('{schema}.{name}')", database=database) == "":
+        there = scratch.psql(
+            f"SELECT string_agg(tablename, ', ' ORDER BY 1) FROM pg_tables WHERE schemaname = '{schema}'",
+            database=database,
+        )
+        raise RefusedError(f"there was no table {schema}.{name} in {database} then; there were: {there or 'none'}")
     copy = f"{SCHEMA}.{name}_{datetime.now(UTC).astimezone():%Y%m%d_%H%M%S}"
     # A copy without constraints, defaults or owner: it has to fit into whatever the schema is today.
     scratch.psql(

@@ -1,7 +1,7 @@
 """Taking a backup: which kind, whether there is room, and what has to go for it."""
 
 import shutil
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from pathlib import Path
 
 from appliance.backup import archive, pgbackrest
@@ -20,9 +20,9 @@ class RoomError(Exception):
     """The disk is too short."""
 
 
-def kind_due(backups: Iterable[Backup], now: float) -> str:
-    """Return the kind of backup that it is time for."""
-    fulls = [backup.ended for backup in backups if backup.kind == FULL]
+def kind_due(backups: Iterable[Backup], now: float, refuted: Collection[str] = ()) -> str:
+    """Return the kind of backup that it is time for; nothing is to build on one that was `refuted` by its proof."""
+    fulls = [backup.ended for backup in backups if backup.kind == FULL and backup.label not in refuted]
     return DIFFERENTIAL if fulls and now - max(fulls) < FULL_EVERY_SECONDS else FULL
 
 
@@ -54,9 +54,17 @@ def too_many(backups: list[Backup], used: int, limit: float) -> list[str]:
     return going
 
 
+def size(file: Path) -> int | None:
+    """Return a file's size, if it is still there."""
+    try:
+        return file.lstat().st_size
+    except FileNotFoundError:
+        return None
+
+
 def bytes_below(directory: Path) -> int:
-    """Return what the files below a directory take."""
-    return sum(path.lstat().st_size for path in directory.rglob("*") if path.is_file())
+    """Return what the files below a directory take; some may come and go meanwhile."""
+    return sum(size(path) or 0 for path in directory.rglob("*") if path.is_file())
 
 
 def take(kind: str, primary: Instance | None, say: Say) -> Backup:

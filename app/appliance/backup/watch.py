@@ -85,8 +85,8 @@ def watch(store: Store, cluster: Cluster, say: pgbackrest.Say) -> View | None:
     except BackRestError as problem:
         say(f"the repository cannot be read: {problem}")
         return None
-    if primary and (healed := archive.heal(primary, view.forgone + view.missing)):
-        say(f"{primary.name} archives what its predecessor did not: {archive.named(healed)}")
+    if primary and (healed := archive.heal(primary, view.forgone + view.missing + view.archive.unexplained)):
+        say(f"{primary.name} archives what is not there: {archive.named(healed)}")
         with contextlib.suppress(QueryError):
             postgres.query(primary, "SELECT pg_switch_wal()", timeout=10)  # its archiver looks when a segment is full
     lost = archive.lost(primary, view.missing) if primary else []
