@@ -107,7 +107,7 @@ def test_of_many_findings_the_first_few_are_told():
         SETTINGS
     )
     assert check.found == "f0; f1; f2; f3; f4; and 3 more"
-    assert check.type == "see s0 s1 s2 s3 s4"
+    assert check.type == "see s0; see s1; see s2; see s3; see s4"
 
 
 @pytest.mark.parametrize(

@@ -66,7 +66,7 @@ FAULTS = [
         "units.reload_needed",
         "luckygas-backup-copy.timer was changed on disk",
         f"touch {UNITS}/luckygas-backup-copy.timer",
-        "systemctl daemon-reload",
+        "systemctl daemon-reload && systemctl restart luckygas-backup-copy.timer",
     ),
     Fault(
         "units.replaced",
@@ -93,7 +93,7 @@ FAULTS = [
         "nginx.configuration",
         "planted",
         "cp -p /etc/nginx/nginx.conf /tmp/planted-nginx && echo 'planted on;' >> /etc/nginx/nginx.conf",
-        "cp -p /tmp/planted-nginx /etc/nginx/nginx.conf",
+        "cp -p /tmp/planted-nginx /etc/nginx/nginx.conf && systemctl restart nginx",
     ),
     Fault(
         "certificate.served",
@@ -158,8 +158,8 @@ FAULTS = [
     Fault(
         "secrets.readable",
         "redis_password can be read by others",
-        "chmod 644 /etc/luckygas/credentials/redis_password",
-        "chmod 600 /etc/luckygas/credentials/redis_password",
+        "chmod 644 /var/lib/luckygas/answers/.secrets/redis_password",
+        "chmod 600 /var/lib/luckygas/answers/.secrets/redis_password",
     ),
     Fault("restore.leftovers", RESTORED, f"mkdir {RESTORED}", f"rmdir {RESTORED}"),
     Fault("release.leftovers", f"{RELEASE} is not whole", f"mkdir {RELEASE}", f"rmdir {RELEASE}"),

@@ -18,6 +18,7 @@ LOCKED_SECONDS = 30
 WAIT_SECONDS = 5
 MAXWAIT_COLUMN = -4  # of SHOW POOLS, whose columns grow in the middle
 AGE = 1_000_000_000
+AS_SUPERUSER = "psql -U postgres -p {} {} -c"
 # What the failover program sets on an instance, and nobody else.
 OURS = ("primary_conninfo", "primary_slot_name", "synchronous_standby_names")
 
@@ -43,7 +44,7 @@ def answering() -> Iterator[Instance]:
 @examines(
     "database.slots",
     why="WAL is kept for it until the disk is full",
-    what='runuser -u postgres -- psql -c "SELECT * FROM pg_replication_slots" -p {}',
+    what=f"{AS_SUPERUSER} 'SELECT * FROM pg_replication_slots'",
     severity=CRITICAL,
 )
 def slots(_: Settings) -> Iterator[Found]:
@@ -59,13 +60,15 @@ def slots(_: Settings) -> Iterator[Found]:
             f" ELSE pg_current_wal_lsn() END, restart_lsn) > {KEPT_BYTES})",
         )
         for name, status, kept in rows:
-            yield Found(f"slot {name} of {one.name} keeps {kept or 0} MB of WAL ({status or 'unused'})", str(one.port))
+            yield Found(
+                f"slot {name} of {one.name} keeps {kept or 0} MB of WAL ({status or 'unused'})", one.port, "postgres"
+            )
 
 
 @examines(
     "database.transactions",
     why="nothing is cleaned up while it lasts, and no switchover is possible",
-    what="luckygas db status; end it by SELECT pg_terminate_backend({})",
+    what=f"{AS_SUPERUSER} 'SELECT pg_terminate_backend({{}})'",
 )
 def transactions(_: Settings) -> Iterator[Found]:
     """Find transactions that do not end. The dump is one that may take its time."""
@@ -76,10 +79,16 @@ def transactions(_: Settings) -> Iterator[Found]:
         f" AND clock_timestamp() - xact_start > '{LONG_SECONDS} s'",
     )
     for pid, user, program, state, age in rows:
-        yield Found(f"{user} ({program or 'unnamed'}, process {pid}) is {state} since {age} s", pid)
+        yield Found(
+            f"{user} ({program or 'unnamed'}, process {pid}) is {state} since {age} s", primary().port, "postgres", pid
+        )
 
 
-@examines("database.locks", why="its clients wait, and soon all others", what="SELECT pg_terminate_backend({})")
+@examines(
+    "database.locks",
+    why="its clients wait, and soon all others",
+    what=f"{AS_SUPERUSER} 'SELECT pg_terminate_backend({{}})'",
+)
 def locks(_: Settings) -> Iterator[Found]:
     """Find who has long been waited for."""
     rows = postgres.query(
@@ -88,13 +97,13 @@ def locks(_: Settings) -> Iterator[Found]:
         f" WHERE wait_event_type = 'Lock' AND clock_timestamp() - state_change > '{LOCKED_SECONDS} s'",
     )
     for blocker, waiting in rows:
-        yield Found(f"process {waiting} waits for process {blocker}", blocker)
+        yield Found(f"process {waiting} waits for process {blocker}", primary().port, "postgres", blocker)
 
 
 @examines(
     "database.wraparound",
     why="at two billion PostgreSQL takes no more writes",
-    what="VACUUM FREEZE in {}",
+    what=f"{AS_SUPERUSER} 'VACUUM FREEZE'",
     severity=CRITICAL,
 )
 def wraparound(_: Settings) -> Iterator[Found]:
@@ -102,13 +111,13 @@ def wraparound(_: Settings) -> Iterator[Found]:
     ages = "SELECT datname, greatest(age(datfrozenxid), mxid_age(datminmxid)) FROM pg_database"
     for name, age in postgres.query(primary(), ages):
         if int(age) > AGE:
-            yield Found(f"{name} is {int(age):,} transactions old", name)
+            yield Found(f"{name} is {int(age):,} transactions old", primary().port, name)
 
 
 @examines(
     "database.collation",
     why="an index may not find what is there",
-    what="REINDEX DATABASE {}, then ALTER DATABASE {} REFRESH COLLATION VERSION",
+    what="psql -U postgres -p {0} {1} -c 'REINDEX DATABASE {1}' -c 'ALTER DATABASE {1} REFRESH COLLATION VERSION'",
     severity=CRITICAL,
 )
 def collation(_: Settings) -> Iterator[Found]:
@@ -118,7 +127,7 @@ def collation(_: Settings) -> Iterator[Found]:
         " WHERE datallowconn AND datcollversion IS DISTINCT FROM pg_database_collation_actual_version(oid)"
     )
     for name, was, is_now in postgres.query(primary(), changed):
-        yield Found(f"{name} was sorted by {was or 'none'}, the library has {is_now or 'none'}", name)
+        yield Found(f"{name} was sorted by {was or 'none'}, the library has {is_now or 'none'}", primary().port, name)
 
 
 @examines(
@@ -142,7 +151,7 @@ def checksums(_: Settings) -> Iterator[str]:
 @examines(
     "database.set_by_hand",
     why="it outlives every run of the playbook, on one instance alone",
-    what="ALTER SYSTEM RESET {}; SELECT pg_reload_conf()",
+    what=f"{AS_SUPERUSER} 'ALTER SYSTEM RESET {{}}' -c 'SELECT pg_reload_conf()'",
 )
 def set_by_hand(_: Settings) -> Iterator[Found]:
     """Find settings that somebody made by ALTER SYSTEM."""
@@ -155,7 +164,7 @@ def set_by_hand(_: Settings) -> Iterator[Found]:
             f" AND name !~ '^({postgres.TARGET_SETTINGS})$'",
         )
         for name, value in rows:
-            yield Found(f"{name} = {value} on {one.name}", name)
+            yield Found(f"{name} = {value} on {one.name}", one.port, "postgres", name)
 
 
 @examines(

@@ -18,12 +18,12 @@ SHOWN = 5
 UNSEEN = "what is wrong there stays unseen"
 
 
-@dataclass(frozen=True)
 class Found:
-    """One thing that is wrong. `subject` is what the command that helps is about."""
+    """One thing that is wrong. `subjects` are what the command that helps is about."""
 
-    text: str
-    subject: str = ""
+    def __init__(self, text: str, *subjects: object) -> None:
+        """Take what was found, and what to put into the places of the command."""
+        self.text, self.subjects = text, subjects
 
 
 Look = Callable[[Settings], Iterable[str | Found]]
@@ -36,7 +36,7 @@ class Examination:
 
     id: str
     why: str
-    what: str  # to type; {} is what it is about
+    what: str  # to type; each {} is one of the subjects
     severity: int
     look: Look
 
@@ -48,8 +48,8 @@ class Examination:
         texts = [one.text for one in found[:SHOWN]]
         if len(found) > SHOWN:
             texts.append(f"and {len(found) - SHOWN} more")
-        subjects = " ".join(one.subject for one in found[:SHOWN])
-        return [Check(self.id, self.severity, "; ".join(texts), self.why, self.what.replace("{}", subjects))]
+        typed = dict.fromkeys(self.what.format(*one.subjects) for one in found[:SHOWN])
+        return [Check(self.id, self.severity, "; ".join(texts), self.why, "; ".join(typed))]
 
 
 def examines(identifier: str, *, why: str, what: str, severity: int = WARNING) -> Callable[[Look], Examination]:

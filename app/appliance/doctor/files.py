@@ -29,13 +29,14 @@ SECRETS = (
     "/etc/luckygas/redis_sentinel.json",
     "/etc/wireguard/*",
     "/etc/pgbackrest/pgbackrest.conf",
-    "/etc/pgbouncer/userlist.txt",
+    "/etc/pgbouncer/observers.txt",
     "/etc/redis/managed/*.acl",
     "/etc/nginx/tls/*/privkey.pem",
     "/etc/letsencrypt/archive/*/privkey*.pem",
     "/var/lib/luckygas/answers/.secrets/*",
     "/var/lib/luckygas/sealed/*",
     "/var/lib/luckygas/files.json",
+    "/var/lib/luckygas/rotation.json",
 )
 
 
@@ -59,16 +60,18 @@ def readable(_: Settings) -> Iterator[Found]:
 
 
 @examines(
-    "restore.leftovers", why="it takes room, and has data of customers", what="du -sh {}; rm -r {} when not needed"
+    "restore.leftovers",
+    why="it takes room, and has data of customers",
+    what="luckygas restore-discard old; luckygas restore-discard scratch",
 )
-def of_restores(_: Settings) -> Iterator[Found]:
+def of_restores(_: Settings) -> Iterator[str]:
     """Find data that restores put aside, and trials that were broken off."""
     for place in KEPT.parent.glob(f"{KEPT.name}*"):
-        yield Found(f"{place} was put aside by a restore", str(place))
+        yield f"{place} was put aside by a restore"
     for place in SCRATCH.glob("*"):
         unit = f"luckygas-scratch@{place.name}.service"
         if run(["systemctl", "is-active", "--quiet", unit, "luckygas-backup-proof"], timeout=10).returncode:
-            yield Found(f"{place} was left by a trial", str(place))
+            yield f"{place} was left by a trial"
 
 
 @examines("release.leftovers", why="it takes room, and its build did not come to an end", what="luckygas releases")

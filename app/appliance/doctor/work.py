@@ -18,7 +18,7 @@ WAITING_SECONDS = 900
 @examines(
     "jobs.dead",
     why="what it was to do was not done, and will not be",
-    what="luckygas-app job list; luckygas-app job replay {}",
+    what="luckygas job replay {}",
 )
 def dead(_: Settings) -> Iterator[Found]:
     """Find jobs that failed for good."""
@@ -62,7 +62,7 @@ def beside(_: Settings) -> Iterator[str]:
 @examines(
     "redis.disk",
     why="after a restart it would begin with what is old",
-    what="redis-cli INFO persistence; journalctl -u {}",
+    what="df -h /var/lib/redis; journalctl -u {}",
 )
 def disk(_: Settings) -> Iterator[Found]:
     """Ask every Redis whether it could write what it keeps."""
