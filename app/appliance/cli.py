@@ -2,6 +2,7 @@
 
 import argparse
 import os
+import shlex
 import sys
 
 from appliance.alerts import commands as alerts
@@ -11,10 +12,12 @@ from appliance.database import commands as database
 from appliance.doctor import commands as doctor
 from appliance.edge import maintenance
 from appliance.firewall import commands as firewall
+from appliance.output import WARNING
 from appliance.redis import commands as redis
 from appliance.release import commands as release
 from appliance.release.places import TOOLS
 from appliance.reports import commands as reports
+from appliance.rotate import commands as rotate
 from appliance.ssh import commands as ssh
 from appliance.status import commands as status
 from appliance.trial import commands as trial
@@ -34,6 +37,8 @@ def main(arguments: list[str] | None = None) -> int:
     """Entry point of the command."""
     parser = argparse.ArgumentParser(prog="luckygas", description=__doc__)
     words = sys.argv[1:] if arguments is None else arguments
+    if arguments is None and os.geteuid() and not {"-h", "--help"} & set(words):
+        sys.exit(f"This needs root: sudo luckygas {shlex.join(words)}")
     if words and words[0] in FORWARDED:
         os.execv(TOOLS, [TOOLS, *words])  # noqa: S606 - it becomes that program; words from whoever may be root
     verbs = parser.add_subparsers(required=True, metavar="PART")
@@ -47,11 +52,15 @@ def main(arguments: list[str] | None = None) -> int:
     ssh.add(verbs)
     block.add(verbs)
     vpn.add(verbs)
+    rotate.add(verbs)
     trial.add(verbs)
     status.add(verbs)
     doctor.add(verbs)
     reports.add(verbs)
     for verb, text in FORWARDED.items():
         verbs.add_parser(verb, help=text)
+    if not words:
+        parser.print_help()
+        return WARNING
     parsed = parser.parse_args(words)
     return parsed.run(parsed)

@@ -2,6 +2,9 @@
 
 import argparse
 import json
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime
 
 OK, WARNING, CRITICAL = 0, 1, 2
 
@@ -12,6 +15,29 @@ class RefusedError(Exception):
 
 class FailedError(Exception):
     """What was tried did not come into force; all is as it was before, and the message says so."""
+
+
+@dataclass(frozen=True)
+class Report:
+    """What a part shows of itself: to be read by programs, and what is wrong, by how much."""
+
+    data: dict[str, object]
+    problems: list[str]
+    severity: int
+
+
+def adding(
+    parsers: argparse._SubParsersAction, run: Callable[[argparse.Namespace], int]
+) -> Callable[[str, Callable[..., int], str], argparse.ArgumentParser]:
+    """Return how to add verbs that answer in words or in JSON; `run` calls the function of each."""
+
+    def verb(name: str, function: Callable[..., int], text: str) -> argparse.ArgumentParser:
+        parser = parsers.add_parser(name, help=text, description=text)
+        parser.add_argument("--json", action="store_true", help="answer in JSON")
+        parser.set_defaults(run=run, function=function)
+        return parser
+
+    return verb
 
 
 def answer(arguments: argparse.Namespace, data: dict[str, object], text: str) -> None:
@@ -29,6 +55,30 @@ def failed(arguments: argparse.Namespace, problem: Exception) -> int:
     """Say what went wrong, and return the exit code of that."""
     answer(arguments, {"failed": str(problem)}, f"Failed: {problem}")
     return CRITICAL
+
+
+def say(text: str) -> None:
+    """Tell how far the work is."""
+    print(text, flush=True)
+
+
+def marked(problems: Iterable[str]) -> list[str]:
+    """Return the lines that end a page: what is wrong, if anything is."""
+    lines = [f"! {problem}" for problem in problems]
+    return ["", *lines] if lines else []
+
+
+def local(when: float) -> str:
+    """Return a moment as the machine's people say it."""
+    return datetime.fromtimestamp(when, UTC).astimezone().isoformat(sep=" ", timespec="seconds")
+
+
+def ago(seconds: float) -> str:
+    """Return an age in words."""
+    for size, name in ((86400, "d"), (3600, "h"), (60, "min")):
+        if seconds >= size:
+            return f"{seconds / size:.0f} {name} ago"
+    return f"{max(0, seconds):.0f} s ago"
 
 
 def yes(value: object) -> str:

@@ -5,6 +5,7 @@ import fcntl
 import grp
 import os
 import pwd
+import signal
 import subprocess
 import sys
 import syslog
@@ -21,6 +22,7 @@ ENVIRONMENT = {
     "PGAPPNAME": "luckygas",
 }
 TIMED_OUT = 124
+PAGES = Path("/usr/local/share/luckygas/docs")
 
 
 class BusyError(Exception):
@@ -45,13 +47,17 @@ def run(
     timeout: float | None = None,
     user: str | None = None,
     environment: Mapping[str, str] | None = None,
+    told: str = "",
 ) -> subprocess.CompletedProcess[str]:
-    """Run a command to its end; a time-out kills it and counts as exit code 124. `environment` is what it gets more."""
+    """Run a command to its end; a time-out kills it and counts as exit code 124.
+
+    `environment` is what it gets more, `told` what it reads: a secret stands in no argument.
+    """
     try:
         return subprocess.run(  # noqa: S603 - every caller passes constants and names that were checked
             [str(word) for word in command],
             env={**ENVIRONMENT, **(environment or {})},
-            stdin=subprocess.DEVNULL,
+            input=told,
             capture_output=True,
             text=True,
             timeout=timeout,
@@ -118,10 +124,12 @@ def write_file(  # noqa: PLR0913 - each said by name
             os.fchown(descriptor, entry.pw_uid, entry.pw_gid)
         if group:
             os.fchown(descriptor, -1, grp.getgrnam(group).gr_gid)
-        os.write(descriptor, content.encode())
+        # Unlike os.write, it fails where a full disk takes a part only.
+        with os.fdopen(descriptor, "wb", closefd=False) as file:
+            file.write(content.encode())
         if durable:
             os.fsync(descriptor)
-    except OSError:
+    except BaseException:
         with contextlib.suppress(OSError):
             temporary.unlink()
         raise
@@ -137,9 +145,16 @@ def write_file(  # noqa: PLR0913 - each said by name
         os.close(directory)
 
 
+def end_at_signals() -> None:
+    """Have what systemd or a closed terminal sends end the work as an error does, so that it is cleaned up."""
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, lambda number, _: sys.exit(f"broken off by {signal.Signals(number).name}"))
+
+
 @contextlib.contextmanager
 def locked(file: Path, patience: float, busy: str) -> Iterator[None]:
     """Keep every other holder of this file out. The kernel gives the lock back when its holder dies."""
+    file.parent.mkdir(parents=True, exist_ok=True)
     descriptor = os.open(file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     deadline = time.monotonic() + patience
     try:

@@ -11,8 +11,10 @@ from types import SimpleNamespace
 
 import pytest
 
+from appliance.database import cluster as cluster_module
 from appliance.database import metrics, pool, processes, quorum, registry, status, supervisor, switchover
-from appliance.database.machine import Node, may_start
+from appliance.database.cluster import Cluster
+from appliance.database.machine import Node, Start, may_start
 from appliance.database.settings import Settings
 from appliance.database.state import FAILOVER, SWITCHOVER, State
 from appliance.output import CRITICAL, OK, WARNING, RefusedError
@@ -139,7 +141,13 @@ def server(monkeypatch):
 
         def start(shell: str) -> subprocess.Popen:
             command = ["/bin/sh", "-c", f"{shell} echo; read line"]
-            process = stack.enter_context(subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE))  # noqa: S603
+            process = stack.enter_context(
+                subprocess.Popen(  # noqa: S603
+                    command, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                    # What a shell begins in the background ignores it, and so would all that comes of that.
+                    preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509 - no threads here
+                )
+            )  # fmt: skip
             process.stdout.read(1)
             monkeypatch.setattr(processes, "postmaster", lambda _: process.pid)
             return process
@@ -261,3 +269,34 @@ def test_an_instance_that_was_just_released_is_given_its_time(monkeypatch) -> No
     for _ in range(20):
         watcher.repair(STATE, NODES | {"pg2": Node(processes=True)})
     assert fenced == [("pg2", "it did not answer for 10 s")] * 2  # once every 15 s
+
+
+def test_an_instance_that_fails_at_once_is_started_once_a_second(monkeypatch) -> None:
+    clock, started = iter([0.0, 0.02, 0.98, 1.02, 1.5]), []
+    monkeypatch.setattr(cluster_module.time, "monotonic", lambda: next(clock))
+    monkeypatch.setattr(processes, "start", started.append)
+    cluster = Cluster(SimpleNamespace(instances={"pg1": "pg1"}))
+    for _ in range(5):
+        cluster.perform(Start("pg1"))
+    assert started == ["pg1", "pg1"]
+
+
+def test_figures_are_written_while_nobody_can_be_made_to_lead(monkeypatch) -> None:
+    class Seen(BaseException):
+        """The loop would go on for ever."""
+
+    def fail(*_: object, **__: object) -> None:
+        raise RefusedError("no instance is left that could lead")
+
+    def write(_: object, state: State, nodes: object) -> None:
+        raise Seen(state.phase, nodes)
+
+    failing = replace(STATE, phase=FAILOVER)
+    monkeypatch.setattr(supervisor.engine, "reconcile", fail)
+    monkeypatch.setattr(metrics, "write", write)
+    watcher = supervisor.Supervisor(
+        store=SimpleNamespace(load=lambda: failing), cluster=SimpleNamespace(look=lambda: NODES)
+    )
+    with pytest.raises(Seen) as seen:
+        watcher.run()
+    assert seen.value.args == (FAILOVER, NODES)

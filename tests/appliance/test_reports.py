@@ -17,6 +17,7 @@ from appliance.cli import main
 from appliance.output import OK, WARNING, RefusedError
 from appliance.reports import calendar, figures, mail, prometheus, report
 from appliance.reports.report import Line, Report, Section
+from appliance.rotate import secrets
 from appliance.system import write_file
 
 MAIL = {"server": "localhost", "port": "587", "user": "", "from": "luckygas@x.tw", "to": "who@x.tw"}
@@ -205,14 +206,13 @@ def test_the_drill_is_news_each_quarter_and_old_secrets_once(monkeypatch, tmp_pa
     marks = [line.mark for line in calendar.disaster() if line.mark]
     assert len(marks) == 1
     assert marks[0].startswith("the drill of 20")
-    monkeypatch.setattr(calendar, "ANSWERS", tmp_path)
-    (tmp_path / ".secrets").mkdir()
-    for name, days in (("new", 3), ("old", 400)):
-        (tmp_path / ".secrets" / name).touch()
-        os.utime(tmp_path / ".secrets" / name, times=(time.time() - days * 86400,) * 2)
+    monkeypatch.setattr(secrets, "PLACE", tmp_path)
+    for name, days in (("vpn_key", 3), ("smtp_password", 400)):
+        (tmp_path / name).touch()
+        os.utime(tmp_path / name, times=(time.time() - days * 86400,) * 2)
     assert [(line.text, line.mark) for line in calendar.secrets()] == [
-        ("new is 3 days old", ""),
-        ("old is 400 days old", "old is old"),
+        ("vpn_key is 3 days old", ""),
+        ("smtp_password is 400 days old", "smtp_password is old"),
     ]
 
 

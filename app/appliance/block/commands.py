@@ -42,6 +42,8 @@ def show(arguments: argparse.Namespace) -> int:
 
 def change(arguments: argparse.Namespace) -> int:
     """Block somebody, or lift that."""
+    if not arguments.address:
+        raise RefusedError(f"whom? luckygas drop {arguments.act} ADDRESS")
     if arguments.act == "add" and arguments.seconds < 1:
         raise RefusedError("for how long? --seconds is 1 at least; to lift it: luckygas drop remove")
     seconds = arguments.seconds if arguments.act == "add" else 0

@@ -29,7 +29,7 @@ class Request:
         try:
             found = ipaddress.ip_address(address if isinstance(address, str) else "")
         except ValueError:
-            raise RefusedError(f"{address!r} is no address") from None
+            raise RefusedError(f"{address!r} is no address; write it like 203.0.113.7 or 2001:db8::7") from None
         if not isinstance(seconds, int) or isinstance(seconds, bool) or not 0 <= seconds <= LONGEST_SECONDS:
             raise RefusedError(f"{seconds!r} is no number of seconds between 0 and {LONGEST_SECONDS}")
         if not isinstance(reason, str):

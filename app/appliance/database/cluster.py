@@ -9,6 +9,9 @@ from appliance.database.machine import Attach, Kill, Node, Nodes, Promote, Repoi
 from appliance.database.settings import Settings
 from appliance.system import log
 
+START_INTERVAL_SECONDS = 1.0
+"""One that fails at once is not started again and again without a pause."""
+
 
 class Cluster:
     """The instances of this machine and the pool in front of them."""
@@ -17,6 +20,7 @@ class Cluster:
         """Work with the instances that the settings name."""
         self.settings = settings
         self.instances = settings.instances
+        self.started_at: dict[str, float] = {}
 
     def now(self) -> float:
         """Seconds since the epoch: phases outlive a reboot, so their age does too."""
@@ -46,6 +50,8 @@ class Cluster:
 
     def perform(self, action: Kill | Start | Restart | Attach | Promote | Repoint) -> None:
         """Carry out one action; each may be repeated."""
+        if isinstance(action, Start) and not self.may_start_again(action.node):
+            return
         log(str(action))
         match action:
             case Kill(node):
@@ -61,6 +67,14 @@ class Cluster:
                 postgres.promote(self.instances[node])
             case Repoint(primary):
                 self.repoint(primary, [])
+
+    def may_start_again(self, node: str) -> bool:
+        """Tell whether an instance was not started a moment ago, and note that it is now."""
+        now = time.monotonic()
+        if now - self.started_at.get(node, -START_INTERVAL_SECONDS) < START_INTERVAL_SECONDS:
+            return False
+        self.started_at[node] = now
+        return True
 
     def attach(self, node: str, upstream: str) -> None:
         """Let a standby follow; one that cannot is found and repaired later, it must not hold up the others."""

@@ -1,7 +1,6 @@
 """`luckygas db ...`: the verbs of the database. Exit codes: 0 good, 1 warning or refused, 2 critical."""
 
 import argparse
-from collections.abc import Callable
 
 from appliance.database import (
     engine,
@@ -19,7 +18,7 @@ from appliance.database.postgres import QueryError
 from appliance.database.processes import UnkillableError
 from appliance.database.settings import Settings
 from appliance.database.state import NoStateError, State, Store
-from appliance.output import OK, WARNING, RefusedError, answer, refused
+from appliance.output import OK, WARNING, RefusedError, adding, answer, refused
 from appliance.system import BusyError, log, open_log
 
 REFUSALS = (BusyError, RefusedError, NoStateError, QueryError, UnkillableError)
@@ -30,14 +29,7 @@ def add(verbs: argparse._SubParsersAction) -> None:
     database = verbs.add_parser("db", help="the database: who leads, and having another one lead")
     each = database.add_subparsers(required=True, metavar="VERB")
 
-    def verb(
-        name: str, function: Callable[[argparse.Namespace, Store, Cluster], int], text: str
-    ) -> argparse.ArgumentParser:
-        parser = each.add_parser(name, help=text, description=text)
-        parser.add_argument("--json", action="store_true", help="answer in JSON")
-        parser.set_defaults(run=run, function=function)
-        return parser
-
+    verb = adding(each, run)
     verb("status", show, "show who leads, who streams, and what is wrong")
     verb("switchover", change, "have another instance lead; no statement fails").add_argument(
         "--to", metavar="INSTANCE"

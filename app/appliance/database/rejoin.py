@@ -4,35 +4,24 @@ The lock of the state is held only for its changes, never while data is copied: 
 """
 
 import contextlib
-import fcntl
-import os
 import re
 import shutil
 import time
-from collections.abc import Iterator
 
 from appliance.database import pool, postgres, processes, registry
 from appliance.database.cluster import Cluster
 from appliance.database.settings import BIN, SOCKETS, STATE_DIRECTORY, Instance
 from appliance.database.state import STABLE, State, Store
 from appliance.output import RefusedError
-from appliance.system import BusyError, log, run, write_file
+from appliance.system import locked, log, run, write_file
 
 STREAM_PATIENCE_SECONDS = 60.0
 
 
-@contextlib.contextmanager
-def alone(name: str) -> Iterator[None]:
+def alone(name: str) -> contextlib.AbstractContextManager[None]:
     """Keep a second rejoin of the same instance out."""
-    descriptor = os.open(STATE_DIRECTORY / f"rejoin-{name}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        yield
-    except BlockingIOError:
-        message = f"a rejoin of {name} is under way; follow it by: journalctl -fu luckygas-database-rejoin@{name}"
-        raise BusyError(message) from None
-    finally:
-        os.close(descriptor)
+    busy = f"a rejoin of {name} is under way; follow it by: journalctl -fu luckygas-database-rejoin@{name}"
+    return locked(STATE_DIRECTORY / f"rejoin-{name}.lock", 0, busy)
 
 
 def rejoin(store: Store, cluster: Cluster, name: str) -> str:

@@ -1,20 +1,10 @@
 """What an operator wants to know about the database, and how bad it is."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 from appliance.database.machine import Nodes
 from appliance.database.state import STABLE, State
-from appliance.output import CRITICAL, OK, WARNING, yes
-
-
-@dataclass(frozen=True)
-class Report:
-    """The answer to `luckygas db status`."""
-
-    data: dict[str, object]
-    problems: list[str]
-    severity: int
+from appliance.output import CRITICAL, OK, WARNING, Report, marked, yes
 
 
 def role(name: str, nodes: Nodes) -> str:
@@ -77,7 +67,7 @@ def report(
         problems.insert(
             0,
             f"no instance takes writes: {state.primary} is to lead and {role(state.primary, nodes)}; "
-            f"see: journalctl -t luckygas-db",
+            f"see: journalctl -t luckygas-db. When all data is gone: luckygas restore --latest --into production",
         )
         severity = CRITICAL
     data = {
@@ -110,5 +100,5 @@ def human(found: Report) -> str:
             f"{row['name']:<10}{row['port']:<7}{row['role']:<10}{streams:<9}"
             f"{yes(row['fenced']):<8}{lag:>12}  {yes(row['restart_pending'])}"
         )
-    lines += ["", *(f"! {problem}" for problem in found.problems)] if found.problems else []
+    lines += marked(found.problems)
     return "\n".join(lines)

@@ -3,6 +3,7 @@
 repmgrd decides as well, but polls, and cannot start while the primary hangs. This program needs only the machine.
 """
 
+import contextlib
 import os
 import select
 import shutil
@@ -111,6 +112,8 @@ class Supervisor:
                 self.tick()
             except EXPECTED as problem:
                 log(f"supervisor: {problem}")
+                with contextlib.suppress(*EXPECTED):
+                    self.tell()
             if self.silent_since is None:
                 time.sleep(max(0.0, TICK_SECONDS - (time.monotonic() - began)))
             else:
@@ -138,9 +141,14 @@ class Supervisor:
             if time.monotonic() - self.silent_since >= HANG_SECONDS:
                 self.silent_since = None
                 take_over(self.store, self.cluster, state.primary, f"it did not answer for {HANG_SECONDS:g} s")
-        if time.monotonic() - self.metrics_at >= METRICS_INTERVAL_SECONDS:
-            self.metrics_at = time.monotonic()
-            metrics.write(self.cluster, self.store.load(), nodes)
+        self.tell(nodes)
+
+    def tell(self, nodes: Nodes | None = None) -> None:
+        """Write the figures every few seconds, most of all while nothing else can be done."""
+        if time.monotonic() - self.metrics_at < METRICS_INTERVAL_SECONDS:
+            return
+        self.metrics_at = time.monotonic()
+        metrics.write(self.cluster, self.store.load(), nodes or self.cluster.look())
 
     def leave_a_full_disk(self, state: State, nodes: Nodes) -> None:
         """Replace a primary that answers and cannot write, if a standby has room. On one common disk none has."""

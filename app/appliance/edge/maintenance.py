@@ -6,8 +6,7 @@ Exit codes: 0 done, or off; 1 on.
 import argparse
 from pathlib import Path
 
-from appliance.backup.listing import local
-from appliance.output import OK, WARNING, answer
+from appliance.output import OK, WARNING, answer, local
 from appliance.system import log, open_log, write_file
 
 FILE = Path("/var/lib/luckygas/maintenance")

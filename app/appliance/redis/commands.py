@@ -1,9 +1,8 @@
 """`luckygas redis ...`: the verbs of Redis. Exit codes: 0 good, 1 warning or refused, 2 critical."""
 
 import argparse
-from collections.abc import Callable
 
-from appliance.output import OK, RefusedError, answer, refused
+from appliance.output import OK, RefusedError, adding, answer, refused
 from appliance.redis import guard, live, rejoin, restarts, status, switchover, users
 from appliance.redis.cluster import Cluster
 from appliance.redis.protocol import ReplyError, SilentError
@@ -18,12 +17,7 @@ def add(verbs: argparse._SubParsersAction) -> None:
     part = verbs.add_parser("redis", help="caches and counters: who is master, and having another one be it")
     each = part.add_subparsers(required=True, metavar="VERB")
 
-    def verb(name: str, function: Callable[[argparse.Namespace], int], text: str) -> argparse.ArgumentParser:
-        parser = each.add_parser(name, help=text, description=text)
-        parser.add_argument("--json", action="store_true", help="answer in JSON")
-        parser.set_defaults(run=run, function=function)
-        return parser
-
+    verb = adding(each, run)
     verb("status", show, "show who is master, who follows, and what is wrong")
     verb("switchover", change, "have the other instance be the master; no write is lost").add_argument(
         "--to", metavar="INSTANCE"

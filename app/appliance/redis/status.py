@@ -1,19 +1,8 @@
 """What an operator wants to know about Redis, and how bad it is."""
 
-from dataclasses import dataclass
-
-from appliance.output import CRITICAL, OK, WARNING, yes
+from appliance.output import CRITICAL, OK, WARNING, Report, marked, yes
 from appliance.redis.cluster import Node, Witness, master
 from appliance.redis.settings import QUORUM, Settings
-
-
-@dataclass(frozen=True)
-class Report:
-    """The answer to `luckygas redis status`."""
-
-    data: dict[str, object]
-    problems: list[str]
-    severity: int
 
 
 def report(
@@ -108,5 +97,5 @@ def human(found: Report) -> str:
         lines.append(
             f"{row['name']:<10}{yes(row['answers']):<10}{row['master'] or '-':<18}  {yes(row['restart_pending'])}"
         )
-    lines += ["", *(f"! {problem}" for problem in found.problems)] if found.problems else []
+    lines += marked(found.problems)
     return "\n".join(lines)

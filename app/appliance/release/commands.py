@@ -2,17 +2,15 @@
 
 import argparse
 import os
-import signal
-import sys
 from collections.abc import Callable
 
 from appliance.backup.taking import RoomError
 from appliance.database.state import NoStateError
-from appliance.output import OK, FailedError, RefusedError, answer, failed, refused
+from appliance.output import OK, FailedError, RefusedError, adding, answer, failed, refused
 from appliance.release import installed, listing, rolling, source
 from appliance.release.places import LOCK, Settings
 from appliance.release.state import State
-from appliance.system import BusyError, locked, log, open_log
+from appliance.system import BusyError, end_at_signals, locked, log, open_log
 
 REFUSALS = (BusyError, NoStateError, RefusedError, RoomError)
 BUSY = "another release is under way; follow it by: journalctl -ft luckygas-release"
@@ -20,13 +18,7 @@ BUSY = "another release is under way; follow it by: journalctl -ft luckygas-rele
 
 def add(verbs: argparse._SubParsersAction) -> None:
     """Add the verbs to the command line."""
-
-    def verb(name: str, function: Callable[[argparse.Namespace], int], text: str) -> argparse.ArgumentParser:
-        parser = verbs.add_parser(name, help=text, description=text)
-        parser.add_argument("--json", action="store_true", help="answer in JSON")
-        parser.set_defaults(run=run, function=function)
-        return parser
-
+    verb = adding(verbs, run)
     text = "bring a release of the service into force while it serves; without one: the current one with its settings"
     parser = verb("release", release, text)
     what = "a wheel, the directory of its source, or a tag, branch or commit of the repository"
@@ -45,8 +37,7 @@ def run(arguments: argparse.Namespace) -> int:
     """Run a verb; whatever is refused, or fails, says why."""
     open_log("luckygas-release")
     os.umask(0o022)
-    for number in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, lambda number, _: sys.exit(f"broken off by {signal.Signals(number).name}"))
+    end_at_signals()
     try:
         return arguments.function(arguments)
     except REFUSALS as problem:

@@ -9,7 +9,7 @@ import zipfile
 from collections.abc import Iterable
 from pathlib import Path
 
-from appliance.backup.taking import require
+from appliance.backup.taking import bytes_below, require
 from appliance.output import RefusedError
 from appliance.release.places import CURRENT, INSTANCES, MARK, RELEASES
 from appliance.system import run
@@ -80,7 +80,7 @@ def version_of(wheel: Path) -> str:
             archive.getinfo("luckygas/requirements.lock")
     except (OSError, zipfile.BadZipFile, StopIteration, KeyError) as problem:
         raise RefusedError(
-            f"{wheel} is no wheel of the service ({problem!r}); give one, or the source's app/"
+            f"{wheel} is no wheel of the service: {type(problem).__name__} {problem}. Give one, or the source's app/"
         ) from None
     found = re.search(r"^Version: ([0-9A-Za-z.+]+)$", metadata, re.MULTILINE)
     if not found:
@@ -132,10 +132,7 @@ def publish(place: Path) -> None:
 
 def size_of(release: str) -> int:
     """Return what another release like this one will take, in bytes."""
-    if not release:
-        return EXPECTED_BYTES
-    files = (RELEASES / release).rglob("*")
-    return sum(path.lstat().st_size for path in files if path.is_file() and not path.is_symlink())
+    return bytes_below(RELEASES / release) if release else EXPECTED_BYTES
 
 
 def last_words(text: str) -> str:

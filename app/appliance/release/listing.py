@@ -1,20 +1,9 @@
 """What an operator wants to know about releases, and how bad it is."""
 
-from dataclasses import dataclass
-
-from appliance.backup.listing import local
-from appliance.output import OK, WARNING
+from appliance.output import OK, WARNING, Report, local, marked
 from appliance.release import installed, serving
 from appliance.release.places import INSTANCES, MARK, RELEASES, Settings
 from appliance.release.state import FAILED, State
-
-
-@dataclass(frozen=True)
-class Report:
-    """The answer to `luckygas releases`."""
-
-    data: dict[str, object]
-    severity: int
 
 
 def previous(state: State, current: str) -> str:
@@ -48,7 +37,7 @@ def report(settings: Settings) -> Report:
         problems.append(f"{last.release} did not come into force at {local(last.at)}: {last.why}")
     serves = {one: installed.target(INSTANCES / one) for one in serving.processes(settings)}
     data = {"releases": rows, "current": current, "previous": before, "serves": serves, "problems": problems}
-    return Report(data, WARNING if problems else OK)
+    return Report(data, problems, WARNING if problems else OK)
 
 
 def human(found: Report) -> str:
@@ -57,5 +46,5 @@ def human(found: Report) -> str:
     for row in found.data["releases"]:  # type: ignore[attr-defined]
         when, point = row["in_force"] or "never", row["point"] or "-"
         lines.append(f"{row['name']:<26}{row['is']:<10}{row['installed'][:19]:<21}{when[:19]:<21}{point[:19]}")
-    lines += ["", *(f"! {problem}" for problem in found.data["problems"])] if found.data["problems"] else []  # type: ignore[attr-defined]
+    lines += marked(found.problems)
     return "\n".join(lines)

@@ -1,22 +1,21 @@
 """What is due when: the guide's calendar."""
 
 import json
-import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime
 
-from appliance.backup.places import ANSWERS
 from appliance.backup.record import LOCAL, S3, Record
 from appliance.doctor import commands as doctor
 from appliance.doctor.settings import Settings as Doctor
+from appliance.output import ago
 from appliance.reports import figures
 from appliance.reports.report import Line
+from appliance.rotate.secrets import ages
 from appliance.status import commands as status
-from appliance.status.parts import ago
-from appliance.system import run
+from appliance.status.parts import OLD_SECRET_DAYS
+from appliance.system import PAGES, run
 
-OLD_SECRET_DAYS = 365
 SHOWN = 15
 
 
@@ -78,14 +77,16 @@ def disaster() -> Iterator[Line]:
     copied = f"the bucket is as it was {ago(now.timestamp() - record.copied_at)}"
     yield Line(copied if record.copied_at else "there is no bucket")
     # That a machine can be made anew is known once it was done; this is the day to do it.
-    yield Line("try it on another machine, with your own copy of .secrets: docs/backups.md", f"the drill of {quarter}")
+    yield Line(
+        f"try it on another machine, with your own copy of the passphrase: {PAGES}/disaster-recovery.md",
+        f"the drill of {quarter}",
+    )
 
 
 def secrets() -> Iterator[Line]:
     """Yield how old each secret is."""
-    for file in sorted((ANSWERS / ".secrets").glob("*")):
-        days = (time.time() - file.stat().st_mtime) / 86400
-        yield Line(f"{file.name} is {days:.0f} days old", f"{file.name} is old" if days > OLD_SECRET_DAYS else "")
+    for name, days in ages().items():
+        yield Line(f"{name} is {days:.0f} days old", f"{name} is old" if days > OLD_SECRET_DAYS else "")
 
 
 def certificate() -> Iterator[Line]:

@@ -22,6 +22,8 @@ from appliance.redis import status as redis_status
 from appliance.redis import users
 from appliance.redis.cluster import Cluster as RedisCluster
 from appliance.redis.settings import Settings as RedisSettings
+from appliance.rotate.secrets import SECRETS, ages
+from appliance.rotate.state import State
 from appliance.ssh.commands import Ssh
 from appliance.status import machine, parts
 from appliance.status.check import STATES, Check
@@ -123,6 +125,12 @@ def ssh() -> Iterator[Check]:
     yield parts.of_ssh(of.words(), of.warning(), on_trial=bool(Trials().pending(of.name)), good=of.is_in_force())
 
 
+def secrets() -> Iterator[Check]:
+    """Look how old what nobody may know is, and whether it was replaced to the end."""
+    not_here = {one.name for one in SECRETS.values() if one.not_here}
+    yield parts.of_secrets(ages(), list(State.load().changes), not_here)
+
+
 PARTS: dict[str, Callable[[], Iterator[Check]]] = {
     "services": machine.units,
     "service": machine.service,
@@ -134,6 +142,7 @@ PARTS: dict[str, Callable[[], Iterator[Check]]] = {
     "firewall": firewall,
     "vpn": vpn,
     "ssh": ssh,
+    "secrets": secrets,
     "certificate": machine.certificate,
     "disk": machine.disks,
     "machine": machine.restart,

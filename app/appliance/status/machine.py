@@ -14,6 +14,7 @@ from appliance.units import shown
 
 TARGET = "luckygas.target"
 CERTIFICATE = Path("/etc/nginx/tls/current/fullchain.pem")
+CERTIFY = "journalctl -u certbot -n 30; systemctl start certbot"
 REBOOT = Path("/run/reboot-required")
 DATA = ("/", "/var/lib/postgresql", "/var/lib/pgbackrest", "/var/log")
 PACKAGES = ("postgresql-17", "pgbouncer", "redis-server", "nginx", "prometheus", "prometheus-alertmanager")
@@ -103,7 +104,7 @@ def certificate() -> Iterator[Check]:
     """Judge the certificate that is served."""
     link = CERTIFICATE.parent
     if not CERTIFICATE.exists():
-        yield Check("certificate", CRITICAL, "there is none", "nobody can connect", "luckygas status")
+        yield Check("certificate", CRITICAL, "there is none", "nobody can connect", CERTIFY)
         return
     told = run(["openssl", "x509", "-noout", "-enddate", "-in", CERTIFICATE], timeout=10).stdout
     ends = datetime.strptime(told.strip().removeprefix("notAfter="), "%b %d %H:%M:%S %Y GMT").replace(tzinfo=UTC)
@@ -114,13 +115,13 @@ def of_certificate(kind: str, days: int) -> Check:
     """Judge a certificate by where it came from and how many days are left."""
     if kind.startswith("placeholder"):
         why = "it is signed by this machine itself, so clients do not trust it"
-        return Check("certificate", WARNING, "the placeholder", why, "docs/operations.md, CertificateExpires")
+        return Check("certificate", WARNING, "the placeholder", why, CERTIFY)
     return judged(
         "certificate",
         good=days >= RENEWAL_DAYS,
         found=f"ends in {days} days",
         why="it should have been renewed by now",
-        what="certbot renew --no-random-sleep-on-renew",
+        what=CERTIFY,
         severity=CRITICAL if days < 3 else WARNING,  # noqa: PLR2004 - hardly time for a second look
     )
 

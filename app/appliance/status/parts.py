@@ -1,15 +1,16 @@
 """Judging what the parts say of themselves: their own reports, as data."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 from appliance.alerts import manager
-from appliance.backup.listing import MAX_AGE_SECONDS, MAX_ARCHIVE_AGE_SECONDS, MAX_COPY_AGE_SECONDS, local
+from appliance.backup.listing import MAX_AGE_SECONDS, MAX_ARCHIVE_AGE_SECONDS, MAX_COPY_AGE_SECONDS
 from appliance.backup.watch import View
-from appliance.output import CRITICAL, OK, WARNING
+from appliance.output import CRITICAL, OK, WARNING, ago, local
 from appliance.status.check import Check, judged
 
 MAX_LAG_BYTES = 64 << 20
+OLD_SECRET_DAYS = 365
 
 
 def of_database(data: Mapping[str, Any]) -> Iterator[Check]:
@@ -127,14 +128,13 @@ def of_backups(view: View, now: float) -> Iterator[Check]:
         why="a backup that was never restored may be of no use",
         what="luckygas backup prove",
     )
-    last = view.record.proofs[-1] if view.record.proofs else None
-    if last and not last.good:
+    for last in view.record.bad:
         yield Check(
             "backups.proof",
             CRITICAL,
-            f"{last.label} did not pass: {last.why}",
+            f"{last.label} ({last.repository}) did not pass: {last.why}",
             "it cannot be relied on",
-            "luckygas backups",
+            "luckygas backup --full && luckygas backup prove",
         )
     age = None if view.archive.newest is None else now - view.archive.newest
     yield judged(
@@ -237,9 +237,19 @@ def of_ssh(who: str, warning: str, *, on_trial: bool, good: bool) -> Check:
     )
 
 
-def ago(seconds: float) -> str:
-    """Return an age in words."""
-    for size, name in ((86400, "d"), (3600, "h"), (60, "min")):
-        if seconds >= size:
-            return f"{seconds / size:.0f} {name} ago"
-    return f"{max(0, seconds):.0f} s ago"
+def of_secrets(ages: Mapping[str, float], under_way: Sequence[str], not_here: Collection[str]) -> Check:
+    """Judge how many days old each secret is, and what is being replaced."""
+    if under_way:
+        why = "old and new values are both good until it comes to its end"
+        found = f"{', '.join(under_way)}: being replaced, or that was interrupted"
+        return Check("secrets", WARNING, found, why, "luckygas rotate --continue")
+    if not ages:
+        return Check("secrets", OK, "the playbook did not come to its end yet")
+    oldest = max(ages, key=lambda name: ages[name])
+    return judged(
+        "secrets",
+        good=ages[oldest] <= OLD_SECRET_DAYS,
+        found=f"{len(ages)}, the oldest is {ages[oldest]:.0f} days old: {oldest}",
+        why="the longer one is there, the more have seen it",
+        what="luckygas rotate --list" if oldest in not_here else f"luckygas rotate {oldest}",
+    )

@@ -2,7 +2,7 @@
 
 import argparse
 
-from appliance.output import OK, answer, refused
+from appliance.output import OK, RefusedError, answer, refused
 from appliance.system import BusyError, open_log
 from appliance.trial.engine import Trials
 
@@ -21,11 +21,15 @@ def run(arguments: argparse.Namespace) -> int:
     """Run a verb."""
     open_log("luckygas-trial")
     try:
-        if arguments.act == "recover":
-            names = Trials().recover()
-        else:
-            names = [arguments.name] if Trials().revert(arguments.name, "it was not confirmed in time") else []
-    except BusyError as problem:
+        names = Trials().recover() if arguments.act == "recover" else revert(arguments.name)
+    except (BusyError, RefusedError) as problem:
         return refused(arguments, problem)
     answer(arguments, {"reverted": names}, f"taken back: {', '.join(names) or 'nothing was on trial'}")
     return OK
+
+
+def revert(name: str | None) -> list[str]:
+    """Take back one trial, and return its name if there was one."""
+    if name is None:
+        raise RefusedError("what? luckygas trial revert firewall, or ssh")
+    return [name] if Trials().revert(name, "it was not confirmed in time") else []

@@ -7,8 +7,7 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 
 from appliance.firewall import rules
-from appliance.output import CRITICAL, OK, FailedError, RefusedError, answer, failed, refused
-from appliance.status.parts import ago
+from appliance.output import CRITICAL, OK, FailedError, RefusedError, ago, answer, failed, refused
 from appliance.system import BusyError, locked, log, open_log, run, write_file
 from appliance.trial import session
 from appliance.vpn import peers as records

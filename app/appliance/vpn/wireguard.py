@@ -2,14 +2,13 @@
 
 import ipaddress
 import json
-import subprocess
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
 from appliance.output import FailedError
-from appliance.system import begin, run, write_file
+from appliance.system import run, write_file
 from appliance.vpn.peers import Peer, Settings
 
 DIRECTORY = Path("/etc/wireguard")
@@ -170,9 +169,7 @@ def drawing(text: str) -> str:
 
 def ask(command: Sequence[str], text: str = "") -> str:
     """Return what a command makes of a text, which no argument shows to others."""
-    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-    with begin(command, text=True, **pipes) as work:
-        out, complaint = work.communicate(text, timeout=TIMEOUT_SECONDS)
-    if work.returncode:
-        raise FailedError(f"{' '.join(command)}: {complaint.strip()}")
-    return out.strip("\n")
+    done = run(command, timeout=TIMEOUT_SECONDS, told=text)
+    if done.returncode:
+        raise FailedError(f"{' '.join(command)}: {done.stderr.strip()}")
+    return done.stdout.strip("\n")
