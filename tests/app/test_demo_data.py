@@ -12,6 +12,7 @@ from luckygas.cli import main
 from luckygas.config import MigrationSettings
 from luckygas.db.migrate import upgrade
 from luckygas.demo.demand import FIRST_DAY, NEW_YEAR
+from luckygas.demo.load import load
 from luckygas.demo.records import COLUMNS, Company, Records
 from luckygas.orders.models import NEXT, OrderStatus
 from luckygas.taiwan import normalise_landline, normalise_mobile, normalise_tax_number
@@ -85,6 +86,20 @@ def test_days_without_a_calendar_are_refused_before_anything_is_written(
     assert refused.exit_code == 1
     assert "choose other days" in refused.stderr
     assert counted(database, "SELECT count(*) FROM customers") == 0
+
+
+def test_who_reads_meanwhile_neither_waits_nor_sees_any_of_it(
+    place: dict[str, str], database: psycopg.Connection
+) -> None:
+    database.execute("SET lock_timeout = '1ms'")
+    seen = []
+
+    def look(*_: object) -> None:
+        seen.extend(database.execute(f"TABLE {table}".encode()).rowcount for table in COLUMNS)
+
+    with psycopg.connect(MigrationSettings.from_environ(place).database_url) as connection:
+        load(connection, Company(customers=40, days=90, until=UNTIL, seed=3), look)
+    assert set(seen) == {0}
 
 
 def test_the_company_is_written_in_full_and_holds_together(
@@ -164,6 +179,8 @@ def test_the_company_is_written_in_full_and_holds_together(
     (report,) = database.execute("SELECT report FROM closings").fetchone()
     ReportOut.model_validate(report)
     assert counted(database, "SELECT count(*) FROM ledger_entries WHERE day > '2026-05-01'") == 0
+    # The database refuses again what it must.
+    assert counted(database, "SELECT count(*) FROM pg_trigger WHERE tgenabled <> 'O'") == 0
     # The service goes on with ids of its own.
     largest = counted(database, "SELECT max(id) FROM orders")
     insert = "INSERT INTO orders (customer_id, status, delivery_address) VALUES (1, 'placed', 'x') RETURNING id"

@@ -10,6 +10,7 @@ import click
 import psycopg
 
 from luckygas.config import MigrationSettings
+from luckygas.db import login
 from luckygas.db.engine import CONNECT_TIMEOUT_SECONDS
 from luckygas.demo.load import NotEmpty, load
 from luckygas.demo.records import Company
@@ -35,7 +36,7 @@ def demo_data(customers: int, days: int, seed: int, until: datetime | None) -> N
     company = Company(customers=customers, days=days, until=last, seed=seed)
     settings = MigrationSettings.from_environ()
     try:
-        with psycopg.connect(
+        with login.Connection.connect(
             settings.database_url,
             password=settings.database_password,
             connect_timeout=CONNECT_TIMEOUT_SECONDS,

@@ -1,10 +1,11 @@
 """Writing the company into an empty database by COPY, in one transaction: all of it is there in the end, or nothing.
 
 It is written as the schema's owner, who may say which ids rows get, so that nothing need be read back. Memory holds
-some bytes of each customer and one batch of orders, however many those become.
+some bytes of each customer and two batches of orders, however many those become.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import date, timedelta
 from typing import Final
 
@@ -22,6 +23,9 @@ INSERT INTO ledger_carried (up_to, account, driver_id, amount_twd)
 SELECT (SELECT max(id) FROM ledger_entries), account, driver_id, sum(amount_twd)
 FROM ledger_lines GROUP BY account, driver_id
 """
+
+# Every entry would ask for itself whether its day is closed. None is: nobody closes one while the tables are locked.
+_DAY_IS_OPEN: Final = "ALTER TABLE ledger_entries {} TRIGGER day_is_open"
 
 type Report = Callable[[str, int, int], None]
 """Is told what is being written, how much of it is done, and how much there is."""
@@ -45,13 +49,15 @@ def load(connection: psycopg.Connection, company: Company, report: Report) -> in
         tables = sql.SQL(", ").join(map(sql.Identifier, _MUST_BE_EMPTY))
         connection.execute(sql.SQL("LOCK TABLE {} IN SHARE ROW EXCLUSIVE MODE").format(tables))
         _check_empty(connection)
+        connection.execute(_DAY_IS_OPEN.format("DISABLE").encode())
         _copy(connection, records.start())
-        for done, batch in records.customers():
+        for done, batch in _ahead(records.customers()):
             _copy(connection, batch)
             report("customers", done, company.customers)
-        for day, orders, batch in records.orders():  # noqa: B007 - the last count is the result
+        for day, orders, batch in _ahead(records.orders()):  # noqa: B007 - the last count is the result
             _copy(connection, batch)
             report("days of orders", (day - company.first_day).days + 1, company.days)
+        connection.execute(_DAY_IS_OPEN.format("ENABLE").encode())
         connection.execute(_CARRIED)
         _close(connection, company.until - timedelta(days=OPEN_DAYS))
         for table in (table for table, columns in COLUMNS.items() if columns.startswith("id,")):
@@ -81,6 +87,15 @@ def _check_empty(connection: psycopg.Connection) -> None:
                 f"this database has {table} already: demo data is written only where there were never any, "
                 "since it could be taken for true. Nothing was changed"
             )
+
+
+def _ahead[T](batches: Iterator[T]) -> Iterator[T]:
+    """Yield each batch and write the next one down meanwhile: the database takes longer to take one in."""
+    with ThreadPoolExecutor(max_workers=1) as writer:
+        coming = writer.submit(next, batches, None)
+        while (batch := coming.result()) is not None:
+            coming = writer.submit(next, batches, None)
+            yield batch
 
 
 def _copy(connection: psycopg.Connection, batch: Batch) -> None:

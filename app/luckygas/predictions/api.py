@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 from luckygas.access import Permission
 from luckygas.db.session import current_session
 from luckygas.errors import WrongState
-from luckygas.predictions import lists, service
+from luckygas.predictions import lists, suggestions
 from luckygas.predictions.models import Suggestion
 from luckygas.predictions.schemas import (
     AcceptIn,
@@ -67,7 +67,7 @@ def find_suggestions(query: SuggestionQuery) -> dict:
 @suggestions_blueprint.output(SuggestionOut)
 def read(suggestion_id: int) -> Suggestion:
     """Read one suggestion."""
-    return service.get(current_session(), suggestion_id=suggestion_id)
+    return suggestions.get(current_session(), suggestion_id=suggestion_id)
 
 
 @suggestions_blueprint.post("/<id:suggestion_id>/accept", auth=Permission.SUGGESTIONS_WRITE, problems=(WrongState,))
@@ -76,7 +76,7 @@ def read(suggestion_id: int) -> Suggestion:
 @suggestions_blueprint.output(SuggestionOut)
 def accept(suggestion_id: int, body: AcceptIn) -> Suggestion:
     """Make an order of it, at the prices of the list; once it is one, this changes nothing any more."""
-    return service.accept(current_session(), suggestion_id=suggestion_id, accepted=body, act=_act())
+    return suggestions.accept(current_session(), suggestion_id=suggestion_id, accepted=body, act=_act())
 
 
 @suggestions_blueprint.post("/<id:suggestion_id>/dismiss", auth=Permission.SUGGESTIONS_WRITE, problems=(WrongState,))
@@ -85,8 +85,8 @@ def accept(suggestion_id: int, body: AcceptIn) -> Suggestion:
 @suggestions_blueprint.output(SuggestionOut)
 def dismiss(suggestion_id: int, body: DismissIn) -> Suggestion:
     """Note that the customer takes nothing."""
-    return service.dismiss(current_session(), suggestion_id=suggestion_id, dismissed=body, act=_act())
+    return suggestions.dismiss(current_session(), suggestion_id=suggestion_id, dismissed=body, act=_act())
 
 
-def _act() -> service.Act:
-    return service.Act(by=current_principal().id, now=datetime.now(UTC), today=resources().today())
+def _act() -> suggestions.Act:
+    return suggestions.Act(by=current_principal().id, now=datetime.now(UTC), today=resources().today())

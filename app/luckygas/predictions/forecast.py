@@ -42,25 +42,21 @@ class Season:
 
     def __init__(self, factors: Sequence[float], first: int, last: int) -> None:
         """Add up the factor of each period for each day."""
-        self._first = first
+        self.first, self.last = first, last
         self._burnt = [0.0, *accumulate(factors[period(day)] for day in range(first, last))]
 
     def between(self, start: int, end: int) -> float:
         """Return the average days that are as long as those from `start` to before `end`."""
-        return self._burnt[end - self._first] - self._burnt[start - self._first]
+        return self._burnt[end - self.first] - self._burnt[start - self.first]
 
     def after(self, start: int, average_days: float) -> int:
         """Return the day by which so many average days have gone by since `start`, or the last that is known."""
-        wanted = self._burnt[start - self._first] + average_days
+        wanted = self._burnt[start - self.first] + average_days
         end = min(bisect_left(self._burnt, wanted), len(self._burnt) - 1)
         # The nearest: the one before may be less too early than this one is too late.
         if end > 0 and wanted - self._burnt[end - 1] < self._burnt[end] - wanted:
             end -= 1
-        return max(self._first + end, start + 1)
-
-    def knows(self, day: int) -> bool:
-        """Tell whether `day` is one of its days."""
-        return 0 <= day - self._first < len(self._burnt)
+        return max(self.first + end, start + 1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,16 +136,25 @@ def _lasting(history: History, season: Season) -> list[float]:
 
 
 def _refined(factors: Sequence[float], histories: Iterable[History], season: Season) -> Sequence[float]:
-    burnt, days = [float(_FLAT_DAYS)] * PERIODS, [float(_FLAT_DAYS)] * PERIODS
+    # What all of them burn together is kept as its changes, so that a day is looked at once and not for each of them.
+    rates, customers = ([0.0] * (season.last - season.first) for _ in range(2))
     for history in histories:
-        a_day = sum(kg for _, kg in history[:-1]) / season.between(history[0][0], history[-1][0])
+        begins, ends = history[0][0], history[-1][0]
+        a_day = sum(kg for _, kg in history[:-1]) / season.between(begins, ends)
+        customers[begins - season.first] += 1
+        customers[ends - season.first] -= 1
         for (start, kg), (end, _) in pairwise(history):
             rate = kg / season.between(start, end) / a_day
             rate = min(max(rate, 1 / _FURTHEST_RATE), _FURTHEST_RATE)
-            for day in range(start, end):
-                at = period(day)
-                burnt[at] += rate * factors[at]
-                days[at] += 1
+            rates[start - season.first] += rate
+            rates[end - season.first] -= rate
+    burnt, days = [float(_FLAT_DAYS)] * PERIODS, [float(_FLAT_DAYS)] * PERIODS
+    for day, rate, count in zip(
+        range(season.first, season.last), accumulate(rates), accumulate(customers), strict=True
+    ):
+        at = period(day)
+        burnt[at] += rate * factors[at]
+        days[at] += count
     refined = [amount / count for amount, count in zip(burnt, days, strict=True)]
     mean = sum(refined) / PERIODS
     return [factor / mean for factor in refined]

@@ -1,9 +1,9 @@
-"""What can be done with predictions and suggestions: the nightly work on all customers, and what dispatchers decide."""
+"""The nightly work on all customers: what they will want, how good the last guess was, and what to suggest."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
-from itertools import groupby
+from datetime import date, timedelta
+from itertools import batched, groupby
 from typing import Final
 from zoneinfo import ZoneInfo
 
@@ -12,7 +12,6 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
 from luckygas.customers import service as customers
-from luckygas.errors import Invalid, NotFound, WrongState
 from luckygas.orders import service as orders
 from luckygas.predictions import forecast
 from luckygas.predictions.models import (
@@ -23,25 +22,16 @@ from luckygas.predictions.models import (
     SuggestionLine,
     SuggestionStatus,
 )
-from luckygas.predictions.schemas import AcceptIn, DismissIn
 
 DEFAULT_DAYS: Final = {"household": 60.0, "shop": 25.0, "restaurant": 7.0}
 """How long a usual order lasts as long as nothing is known: kinds of customers, and days."""
 
 BATCH: Final = 1000
 _SAMPLE: Final = 1500
+_SAMPLED_AT_ONCE: Final = 100
 _MOST_ORDERS: Final = 200
 _PAST, _FUTURE = timedelta(days=1500), timedelta(days=1500)
 _ERRORS_KEPT: Final = timedelta(days=400)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Act:
-    """Who decides something, and when."""
-
-    by: str
-    now: datetime
-    today: date
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,8 +52,13 @@ def learn(session: Session, *, today: date, zone: ZoneInfo) -> None:
     """Learn each kind's season and usual interval from some of its customers."""
     for kind, default_days in DEFAULT_DAYS.items():
         ids = customers.sample(session, kind=kind, count=_SAMPLE)
-        pasts = _pasts(session, ids=ids, count=_MOST_ORDERS, since=today - _PAST, zone=zone)
-        learned = forecast.learn((past.history for past in pasts.values()), default_days=default_days)
+        # Some at a time: each of their orders is elsewhere, and what is not in memory must not hold up a statement.
+        histories = [
+            past.history
+            for some in batched(ids, _SAMPLED_AT_ONCE, strict=False)
+            for past in _pasts(session, ids=some, count=_MOST_ORDERS, since=today - _PAST, zone=zone).values()
+        ]
+        learned = forecast.learn(histories, default_days=default_days)
         row = KindDemand(
             kind=kind,
             factors=list(learned.factors),
@@ -84,9 +79,18 @@ def predict(session: Session, *, after_id: int, today: date, zone: ZoneInfo) -> 
     kinds = customers.kinds_after(session, after_id=after_id, count=BATCH)
     if not kinds:
         return None
-    pasts = _pasts(session, ids=kinds, count=forecast.RECENT_ORDERS, since=today - _PAST, zone=zone)
-    statement = select(Prediction).where(Prediction.customer_id.in_(kinds))
+    rows = orders.recent(session, customer_ids=list(kinds), count=1, since=today - _PAST, zone=zone)
+    newest = {row.customer_id: row.order_id for row in rows}
+    statement = select(Prediction).where(Prediction.customer_id.between(min(kinds), max(kinds)))
     predictions = {row.customer_id: row for row in session.scalars(statement)}
+    tomorrow = today + timedelta(days=1)
+    # Of most customers it is enough that they have not ordered and need nothing yet.
+    ids = [
+        customer_id
+        for customer_id, order_id in newest.items()
+        if (made := predictions.get(customer_id)) is None or made.order_id != order_id or made.is_due(tomorrow)
+    ]
+    pasts = _pasts(session, ids=ids, count=forecast.RECENT_ORDERS, since=today - _PAST, zone=zone)
     learned = {row.kind: row for row in session.scalars(select(KindDemand))}
     start, end = (today - _PAST).toordinal(), (today + _FUTURE).toordinal()
     seasons = {kind: forecast.Season(row.factors, start, end) for kind, row in learned.items()}
@@ -108,54 +112,14 @@ def predict(session: Session, *, after_id: int, today: date, zone: ZoneInfo) -> 
     if errors:
         session.execute(insert(PredictionError).on_conflict_do_nothing(), errors)
     session.flush()
-    _suggest(session, predictions, pasts, tomorrow=today + timedelta(days=1))
+    if newest:
+        _suggest(session, predictions, newest, pasts, tomorrow=tomorrow)
     return max(kinds)
 
 
 def forget(session: Session, *, today: date) -> None:
     """Remove errors that are too old to say how good predictions are."""
     session.execute(delete(PredictionError).where(PredictionError.ordered_on < today - _ERRORS_KEPT))
-
-
-def get(session: Session, *, suggestion_id: int) -> Suggestion:
-    """Return one suggestion, or raise `NotFound`."""
-    row = session.get(Suggestion, suggestion_id)
-    if row is None:
-        raise NotFound(f"there is no suggestion {suggestion_id}")
-    return row
-
-
-def accept(session: Session, *, suggestion_id: int, accepted: AcceptIn, act: Act) -> Suggestion:
-    """Make an order of a suggestion. One that was accepted before is returned as it is: it never becomes a second one.
-
-    Raises `WrongState` if it was dismissed, if the customer has ordered by themselves, or if a size has no price.
-    """
-    row = _locked(session, suggestion_id=suggestion_id)
-    if row.status == SuggestionStatus.ACCEPTED:
-        return row
-    _check_open(row)
-    newest = orders.newest(session, customer_id=row.customer_id)
-    if newest is not None and newest > row.after_order_id:
-        raise WrongState(f"customer {row.customer_id} has placed order {newest} since: dismiss the suggestion")
-    lines = [
-        orders.OrderLineIn(cylinder_kg=line.cylinder_kg, quantity=line.quantity) for line in accepted.lines or row.lines
-    ]
-    order = orders.OrderIn(customer_id=row.customer_id, lines=lines, wanted_on=max(row.for_day, act.today))
-    try:
-        placed = orders.place(session, order=order, by=act.by, today=act.today)
-    except Invalid as error:
-        reasons = "; ".join(found.message for found in error.errors)
-        raise WrongState(f"suggestion {row.id} cannot become an order: {reasons}") from None
-    row.order_id = placed.id
-    return _decided(session, row, SuggestionStatus.ACCEPTED, act)
-
-
-def dismiss(session: Session, *, suggestion_id: int, dismissed: DismissIn, act: Act) -> Suggestion:
-    """Note that the customer takes nothing, until they have ordered once more or until the day that is given."""
-    row = _locked(session, suggestion_id=suggestion_id)
-    _check_open(row)
-    row.reason, row.again_on = dismissed.reason, dismissed.again_on
-    return _decided(session, row, SuggestionStatus.DISMISSED, act)
 
 
 def _pasts(session: Session, *, ids: Iterable[int], count: int, since: date, zone: ZoneInfo) -> dict[int, _Past]:
@@ -178,20 +142,27 @@ def _errors(made: Prediction, past: _Past, *, kind: str) -> list[dict[str, objec
 
 
 def _suggest(
-    session: Session, predictions: Mapping[int, Prediction], pasts: Mapping[int, _Past], *, tomorrow: date
+    session: Session,
+    predictions: Mapping[int, Prediction],
+    newest: Mapping[int, int],
+    pasts: Mapping[int, _Past],
+    *,
+    tomorrow: date,
 ) -> None:
     """Suggest for `tomorrow` what is due; what nobody decided about goes on, unless its customer has ordered."""
-    statement = select(Suggestion).where(Suggestion.customer_id.in_(pasts), Suggestion.status == SuggestionStatus.OPEN)
+    statement = select(Suggestion).where(
+        Suggestion.customer_id.between(min(newest), max(newest)), Suggestion.status == SuggestionStatus.OPEN
+    )
     open_ones = {row.customer_id: row for row in session.scalars(statement.with_for_update())}
     due = {}
-    for customer_id, past in pasts.items():
-        newest, suggestion = past.rows[-1], open_ones.get(customer_id)
-        if suggestion is not None and suggestion.after_order_id != newest.order_id:
+    for customer_id, order_id in newest.items():
+        suggestion, past = open_ones.get(customer_id), pasts.get(customer_id)
+        if suggestion is not None and suggestion.after_order_id != order_id:
             suggestion.status = SuggestionStatus.ORDERED
         elif suggestion is not None:
             suggestion.for_day = tomorrow
-        elif predictions[customer_id].is_due(tomorrow) and not any(row.is_open for row in past.rows):
-            due[customer_id] = newest.order_id
+        elif past and predictions[customer_id].is_due(tomorrow) and not any(row.is_open for row in past.rows):
+            due[customer_id] = order_id
     session.flush()
     for customer_id in _put_off(session, due, day=tomorrow):
         del due[customer_id]
@@ -219,24 +190,6 @@ def _put_off(session: Session, due: Mapping[int, int], *, day: date) -> set[int]
         or_(Suggestion.again_on.is_(None), Suggestion.again_on > day),
     )
     return set(session.scalars(statement))
-
-
-def _locked(session: Session, *, suggestion_id: int) -> Suggestion:
-    row = session.get(Suggestion, suggestion_id, with_for_update={"of": Suggestion}, populate_existing=True)
-    if row is None:
-        raise NotFound(f"there is no suggestion {suggestion_id}")
-    return row
-
-
-def _check_open(row: Suggestion) -> None:
-    if row.status != SuggestionStatus.OPEN:
-        raise WrongState(f"suggestion {row.id} is {row.status} already")
-
-
-def _decided(session: Session, row: Suggestion, status: SuggestionStatus, act: Act) -> Suggestion:
-    row.status, row.decided_by, row.decided_at = status, act.by, act.now
-    session.flush()
-    return row
 
 
 def _day(ordinal: int | None) -> date | None:

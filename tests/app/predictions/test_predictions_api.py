@@ -94,6 +94,8 @@ def test_what_is_due_tomorrow_is_suggested_once_with_what_they_usually_take(clie
     assert (found["lines"], found["for_day"]) == (LINES, f"{today + timedelta(days=1)}")
     night(session, today + timedelta(days=1))
     assert suggestion_for(client, untold) == found | {"for_day": f"{today + timedelta(days=2)}"}
+    night(session, today + timedelta(days=90))  # long after they should have ordered
+    assert suggestion_for(client, untold) == found | {"for_day": f"{today + timedelta(days=91)}"}
 
 
 @pytest.mark.parametrize("ago", [3, 45])
