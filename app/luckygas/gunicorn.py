@@ -1,13 +1,17 @@
 """gunicorn's settings: each name here is one of its own, the values come from ours."""
 
 import os
+import signal
 import sys
-from typing import Any
+from typing import Any, override
+
+from gunicorn import glogging
 
 from luckygas import instruments
 from luckygas.accounts.usage import UseCounter
 from luckygas.config import Settings
 from luckygas.environment import SettingsError
+from luckygas.ops import tracing
 from luckygas.ops.logging import configuration
 from luckygas.resources import Resources
 from luckygas.web.limits import Limits
@@ -18,13 +22,26 @@ try:
 except SettingsError as _error:
     sys.exit(f"luckygas cannot start:\n{_error}")
 
+
+class Logger(glogging.Logger):
+    """Logs what gunicorn itself has to say; of each request nginx writes a line."""
+
+    @override
+    def access(self, *_: Any) -> None:
+        """Do nothing: to put together a line that nobody reads takes as long as a guard."""
+
+
 _directory = os.environ.get("RUNTIME_DIRECTORY", f"/run/luckygas-web-{_settings.instance}")
 
 bind = f"unix:{_directory}/app.sock"
 worker_class = "gthread"
 workers = _settings.web_workers
 threads = _settings.web_threads
+logger_class = Logger
 logconfig_dict = configuration(_settings)
+
+if _settings.traces_url:
+    import luckygas.ops.collector  # noqa: F401 - here, so that the workers share what it takes
 
 # A broken release fails at its start, before the socket is there, and the workers share the code in memory.
 preload_app = True
@@ -38,9 +55,28 @@ worker_tmp_dir = "/dev/shm"  # noqa: S108
 control_socket_disable = True
 
 
+def _hold_sigterm() -> None:
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+
+
+def _let_sigterm_through() -> None:
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
+
+
+def _end_at_sigterm() -> None:
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    _let_sigterm_through()
+
+
+# A worker has the parent's handlers until it has its own. They would note that it shall stop, and it would go on until
+# it is killed, half a minute later.
+os.register_at_fork(before=_hold_sigterm, after_in_parent=_let_sigterm_through, after_in_child=_end_at_sigterm)
+
+
 def post_fork(_server: Any, worker: Any) -> None:
     """Let no worker inherit a connection that the parent process may have opened, and begin what it does beside."""
     instruments.take_seat()
+    tracing.start(_settings, service="luckygas-web")
     resources = Resources.of(worker.app.wsgi())
     resources.dispose(close=False)
     resources.volatile.open()
@@ -54,6 +90,7 @@ def worker_exit(_server: Any, worker: Any) -> None:
     Limits.of(worker.app.wsgi()).quota.return_leases()
     _uses(worker).write(resources.sessions)
     resources.dispose()
+    tracing.stop()
 
 
 def _uses(worker: Any) -> UseCounter:
