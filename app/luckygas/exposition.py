@@ -3,6 +3,7 @@
 A scrape costs the same however many orders there are: it reads what is open and what a day brought, never all.
 """
 
+import contextlib
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
@@ -17,6 +18,7 @@ from prometheus_client.core import InfoMetricFamily as Info
 from prometheus_client.core import Metric
 from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.registry import Collector
+from sqlalchemy.exc import SQLAlchemyError
 
 from luckygas.accounts import remarks
 from luckygas.accounts.models import ApiKey
@@ -80,7 +82,8 @@ class State(Collector):
     def _look_at_work(self) -> None:
         self._work = self._keys = self._audit = None
         zone = self._held.settings.timezone
-        with self._held.sessions.begin() as session:
+        # That the database is away is said by its own probe, and must not take the rest of the page along.
+        with contextlib.suppress(SQLAlchemyError), self._held.sessions.begin() as session:
             self._work = (
                 orders.backlog(session, today=self._held.today(), zone=zone),
                 jobs.backlog(session),

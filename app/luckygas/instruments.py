@@ -66,6 +66,10 @@ OFFENCES: Final = Counter("luckygas_offences", "What was held against clients, b
 DECISIONS: Final = Counter(
     "luckygas_client_decisions", "Clients that were slowed, challenged, blocked, or let in again.", ["decision"]
 )
+SPANS_MADE: Final = Counter("luckygas_spans_made", "Spans of traces that are recorded.")
+SPANS_SENT: Final = Counter(
+    "luckygas_spans_sent", "Spans that the collector took; the others were lost, or still wait."
+)
 REDIS_FAILURES: Final = Counter(
     "luckygas_redis_failures", "How often a question to Redis failed and the service went on without the answer."
 )

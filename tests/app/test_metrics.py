@@ -1,7 +1,6 @@
 """What Prometheus gets: how things stand, and what all processes counted together, whoever of them died."""
 
 import contextlib
-import http.client
 import os
 import signal
 import socket
@@ -11,6 +10,7 @@ import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from functools import partial
+from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 
 import pytest
@@ -25,6 +25,7 @@ from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from factories import make_customer, make_order
+from gunicorn_server import SEARCHED, Server, environment_in, serving
 from luckygas.audit.tables import AuditCheck
 from luckygas.billing import bank, invoices
 from luckygas.billing import service as billing
@@ -38,7 +39,7 @@ from luckygas.orders import service as orders
 from luckygas.resources import Resources
 from luckygas.volatile import Volatile
 from plans import pages_read
-from test_gunicorn import COMMAND, get
+from waiting import eventually
 
 ORDERS = "/api/v1/orders"
 
@@ -70,6 +71,11 @@ def test_requests_are_counted_by_the_rule_of_their_route(client: FlaskClient) ->
         client.get(f"{ORDERS}/{number}")
     assert counted("luckygas_http_requests_total", status="404", **labels) == before + 3
     assert counted("luckygas_http_request_seconds_count", **labels) == timed + 3
+
+
+@pytest.mark.parametrize("decision", ["slowed", "challenged", "blocked"])
+def test_decisions_are_counted_from_0_on(client: FlaskClient, decision: str) -> None:
+    assert REGISTRY.get_sample_value("luckygas_client_decisions_total", {"decision": decision}) is not None
 
 
 def test_what_is_made_up_by_a_caller_makes_no_new_series(client: FlaskClient) -> None:
@@ -124,10 +130,12 @@ def test_without_redis_it_says_so_and_shows_everything_else(
     assert found["luckygas_orders placed"] == 0
 
 
+@pytest.mark.parametrize("port", ["closed_port", "silent_port"])
 def test_without_the_database_it_answers_in_time_and_says_nothing_of_orders(
-    app_with: Callable[..., Flask], silent_port: int
+    app_with: Callable[..., Flask], request: pytest.FixtureRequest, port: str
 ) -> None:
-    found = seen(Resources.of(app_with(database_url=f"postgresql://luckygas_app@127.0.0.1:{silent_port}/luckygas")))
+    url = f"postgresql://luckygas_app@127.0.0.1:{request.getfixturevalue(port)}/luckygas"
+    found = seen(Resources.of(app_with(database_url=url)))
     assert found["luckygas_dependency_up database"] == 0
     assert found["luckygas_dependency_up redis"] == 1
     assert not [name for name in found if name.startswith(("luckygas_orders", "luckygas_jobs"))]
@@ -262,55 +270,50 @@ def total(directory: Path) -> float:
 
 
 @pytest.fixture
-def running(environ: dict[str, str], tmp_path: Path) -> Iterator[tuple[Path, Path, subprocess.Popen]]:
-    """Run the service with two workers, as the unit does. Returns its socket, where it counts, and its process."""
-    counts = tmp_path / "counts"
-    counts.mkdir()
-    path = {name: os.environ[name] for name in ("PATH", "PYTHONPATH") if name in os.environ}
-    own = {"RUNTIME_DIRECTORY": str(tmp_path), "HOME": str(tmp_path), "PROMETHEUS_MULTIPROC_DIR": str(counts)}
-    server = subprocess.Popen(  # noqa: S603
-        COMMAND, env=environ | path | own | {"LUCKYGAS_WEB_WORKERS": "2"}, stdout=subprocess.PIPE, text=True
-    )
-    try:
-        wait_until((tmp_path / "app.sock").exists)
-        yield tmp_path / "app.sock", counts, server
-    finally:
-        server.terminate()
-        server.communicate(timeout=20)
+def counts(tmp_path: Path) -> Path:
+    """Return where the processes of a service count."""
+    directory = tmp_path / "counts"
+    directory.mkdir()
+    return directory
 
 
-def wait_until(condition: Callable[[], object]) -> None:
-    deadline = time.monotonic() + 20
-    while not condition():
-        assert time.monotonic() < deadline, "it did not happen in time"
-        time.sleep(0.05)
+@pytest.fixture
+def running(environ: dict[str, str], tmp_path: Path, counts: Path) -> Iterator[Server]:
+    """Run the service with two workers, as the unit does."""
+    told = {"PROMETHEUS_MULTIPROC_DIR": str(counts), "LUCKYGAS_WEB_WORKERS": "2"}
+    with serving(environment_in(tmp_path, environ) | told) as server:
+        yield server
+        server.stop()
 
 
-def workers(server: subprocess.Popen) -> list[int]:
-    return [int(pid) for pid in Path(f"/proc/{server.pid}/task/{server.pid}/children").read_text().split()]
+def workers(server: Server) -> list[int]:
+    pid = server.process.pid
+    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
 
 
-def have_followed(server: subprocess.Popen, victims: list[int]) -> bool:
+def have_followed(server: Server, victims: list[int]) -> bool:
     alive = workers(server)
     return len(alive) == 2 and not set(alive) & set(victims)
 
 
-def test_all_workers_are_added_up_and_a_killed_one_leaves_its_counts(running: tuple) -> None:
-    path, counts, server = running
+def answers(server: Server) -> bool:
+    with contextlib.suppress(OSError, HTTPException):
+        return server.get("/healthz").status == 200
+    return False
+
+
+def test_all_workers_are_added_up_and_a_killed_one_leaves_its_counts(running: Server, counts: Path) -> None:
     for _ in range(20):
-        assert get(path, "/healthz").status == 200
+        assert running.get("/healthz").status == 200
     assert total(counts) == 20
     for round_number in range(1, 4):
-        wait_until(lambda: len(workers(server)) == 2)
-        victims = workers(server)
+        eventually(lambda: len(workers(running)) == 2, "the start of two workers")
+        victims = workers(running)
         for victim in victims:
             os.kill(victim, signal.SIGKILL)
-        wait_until(partial(have_followed, server, victims))
-        answered = 0
-        deadline = time.monotonic() + 20
-        while answered < 20 and time.monotonic() < deadline:
-            with contextlib.suppress(OSError, http.client.HTTPException):
-                answered += get(path, "/healthz").status == 200
+        eventually(partial(have_followed, running, victims), "the start of those that follow")
+        for _ in range(20):
+            eventually(partial(answers, running), "an answer")
         assert total(counts) == 20 + 20 * round_number
     # Two seats, and number 0 of their parent: whoever came later took those of the dead.
     assert {file.stem.rpartition("_")[2] for file in counts.glob("*.db")} <= {"a-0", "a-1", "a-2"}
@@ -318,25 +321,22 @@ def test_all_workers_are_added_up_and_a_killed_one_leaves_its_counts(running: tu
 
 
 def test_a_service_that_cannot_keep_its_figures_serves_all_the_same(environ: dict[str, str], tmp_path: Path) -> None:
-    path = {name: os.environ[name] for name in ("PATH", "PYTHONPATH") if name in os.environ}
     script = "import luckygas; print(luckygas.create_app().test_client().get('/healthz').status_code)"
     done = subprocess.run(  # noqa: S603
         [sys.executable, "-c", script],
-        env=environ | path | {"PROMETHEUS_MULTIPROC_DIR": str(tmp_path / "missing")},
+        env=environ | SEARCHED | {"PROMETHEUS_MULTIPROC_DIR": str(tmp_path / "missing")},
         capture_output=True,
         text=True,
         check=True,
-        timeout=30,
+        timeout=60,
     )
     assert done.stdout.strip() == "200"
 
 
-def test_one_page_has_the_counts_of_all_and_the_state(environ: dict[str, str], running: tuple) -> None:
-    path, counts, _ = running
-    get(path, "/healthz")
+def test_one_page_has_the_counts_of_all_and_the_state(environ: dict[str, str], running: Server, counts: Path) -> None:
+    running.get("/healthz")
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
-    search = {name: os.environ[name] for name in ("PATH", "PYTHONPATH") if name in os.environ}
     server = subprocess.Popen(  # noqa: S603
         [
             sys.executable,
@@ -348,23 +348,22 @@ def test_one_page_has_the_counts_of_all_and_the_state(environ: dict[str, str], r
             "--port",
             str(port),
         ],
-        env=environ | search,
+        env=environ | SEARCHED,
     )
     try:
-        answers: list[str] = []
 
-        def scrape() -> bool:
+        def scraped() -> str:
             with contextlib.suppress(OSError):
-                connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
+                connection = HTTPConnection("127.0.0.1", port, timeout=30)
                 connection.request("GET", "/metrics")
-                answers.append(connection.getresponse().read().decode())
-            return bool(answers)
+                return connection.getresponse().read().decode()
+            return ""
 
-        wait_until(scrape)
+        page = eventually(scraped, "a page")
     finally:
         server.terminate()
-        assert server.wait(timeout=20) == -signal.SIGTERM
-    families = {family.name: family for family in text_string_to_metric_families(answers[0])}
+        assert server.wait(timeout=60) == -signal.SIGTERM
+    families = {family.name: family for family in text_string_to_metric_families(page)}
     assert {"luckygas_http_requests", "luckygas_http_request_seconds", "luckygas_orders"} <= set(families)
     assert {sample.labels["dependency"]: sample.value for sample in families["luckygas_dependency_up"].samples} == {
         "database": 1,
