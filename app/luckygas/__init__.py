@@ -21,7 +21,7 @@ from luckygas.orders import api as orders
 from luckygas.orders import api_csv as orders_csv
 from luckygas.predictions import api as predictions
 from luckygas.resources import Authenticate, Resources
-from luckygas.web import auth, docs, etags, guard, headers, limits, openapi, problems, reads, suspects
+from luckygas.web import auth, cors, docs, etags, guard, limits, openapi, problems, reads, suspects
 from luckygas.web.addresses import IdConverter, ShortIdConverter
 
 LARGEST_BODY_BYTES = 1024 * 1024
@@ -35,8 +35,10 @@ def create_app(settings: Settings | None = None) -> Flask:
     app.config["MAX_CONTENT_LENGTH"] = LARGEST_BODY_BYTES
     app.json.ensure_ascii = False
     app.json.sort_keys = False
+    # No view or hook is a coroutine, and Flask would look at each of them on every request.
+    app.ensure_sync = lambda function: function
     app.url_map.converters |= {"id": IdConverter, "short": ShortIdConverter}
-    app.wsgi_app = ProxyFix(app.wsgi_app, x_for=1, x_proto=1, x_host=1)
+    app.wsgi_app = ProxyFix(app.wsgi_app, x_for=1, x_proto=1)
     callers = Callers()
     callers.register(app)
     app.extensions["luckygas"] = Resources.create(
@@ -48,7 +50,7 @@ def create_app(settings: Settings | None = None) -> Flask:
 
     logging.register(app)
     metrics.register(app)
-    headers.register(app)
+    cors.register(app)
     problems.register(app)
     suspects.register(app)
     limits.register(app)

@@ -123,7 +123,7 @@ def replay_job(job_id: int) -> None:
     """Have a job that failed for good run again."""
     with tools.transaction() as (session, _):
         row = jobs.replay(session, job_id=job_id)
-        click.echo(f"job {row.id}, {row.name}, is in the queue again")
+    click.echo(f"job {row.id}, {row.name}, is in the queue again")
 
 
 main.add_command(accounts.person)

@@ -8,6 +8,7 @@ import os
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Final, Self
 from urllib.parse import parse_qs, urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -15,10 +16,10 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 import psycopg
 from psycopg.conninfo import conninfo_to_dict
 
+from luckygas import redis_client
 from luckygas.clients import BREAKERS
 from luckygas.clients.http import Account
 from luckygas.environment import Reader
-from luckygas.redis_client import Place
 from luckygas.suspicion.subjects import Trusted
 
 _PEPPER_MINIMUM: Final = 32
@@ -48,6 +49,10 @@ class Settings:
     partners: Mapping[str, Account]
     cors_origins: Sequence[str]
     trusted_clients: Trusted
+    writers_file: Path | None
+    traces_url: str
+    traces_ratio: float
+    traces_slow_seconds: float
 
     @classmethod
     def from_environ(cls, environ: Mapping[str, str] = os.environ) -> Self:
@@ -75,6 +80,10 @@ class Settings:
             partners=_partners(read),
             cors_origins=read.optional("LUCKYGAS_CORS_ORIGINS", _origins, default=""),
             trusted_clients=read.optional("LUCKYGAS_TRUSTED_CLIENTS", Trusted.parse, default=""),
+            writers_file=read.optional("LUCKYGAS_WRITERS_FILE", _file, default=""),
+            traces_url=read.optional("LUCKYGAS_TRACES_URL", _collector_url, default=""),
+            traces_ratio=read.optional("LUCKYGAS_TRACES_RATIO", _decimal(1), default="0.01"),
+            traces_slow_seconds=read.optional("LUCKYGAS_TRACES_SLOW_SECONDS", _decimal(3600), default="1"),
         )
         read.finish()
         return settings
@@ -136,6 +145,12 @@ def _partner_url(text: str) -> str:
     return text
 
 
+def _collector_url(text: str) -> str:
+    if text and re.fullmatch(r"https?://[^\s/@]+/\S+", text) is None:
+        raise ValueError("write it with its path and without a password, as https://HOST:4318/v1/traces")
+    return text
+
+
 def _database_url(text: str) -> str:
     way_out = f"write it as {_DATABASE_EXAMPLE}"
     if not text.startswith(("postgresql://", "postgres://")):
@@ -158,8 +173,8 @@ def _redis_url(text: str) -> str:
         url = urlsplit(text)
         secret = url.password or "password" in parse_qs(url.query)
         match url.scheme:
-            case "redis+sentinel":
-                has_place = bool(Place.of(text))
+            case redis_client.SCHEME:
+                has_place = bool(redis_client.Place.of(text))
             case "redis":
                 has_place = bool(url.hostname) and url.port != 0
             case scheme:
@@ -180,6 +195,12 @@ def _origins(text: str) -> tuple[str, ...]:
         if re.fullmatch(r"https?://[a-z0-9.-]+(:[0-9]{1,5})?", origin) is None:
             raise ValueError(f"{origin} is no origin: write https://HOST, in small letters and without a path")
     return origins
+
+
+def _file(text: str) -> Path | None:
+    if text and not text.startswith("/"):
+        raise ValueError("write the whole path, such as /run/luckygas-web/writers")
+    return Path(text) if text else None
 
 
 def _instance(text: str) -> str:
@@ -205,6 +226,15 @@ def _email(text: str) -> str:
     if re.fullmatch(r"[^@\s]+@[^@\s]+\.[^@\s]+", text) is None:
         raise ValueError("not an e-mail address: give the one that users of the API may write to")
     return text
+
+
+def _decimal(highest: int) -> Callable[[str], float]:
+    def parse(text: str) -> float:
+        if not re.fullmatch(r"[0-9]{1,9}([.][0-9]{1,9})?", text) or float(text) > highest:
+            raise ValueError(f"write a number from 0 to {highest}, such as 0.5")
+        return float(text)
+
+    return parse
 
 
 def _between(lowest: int, highest: int) -> Callable[[str], int]:

@@ -1,12 +1,15 @@
 """The one client for Redis: finds the master through the sentinels, gives up soon and never retries by itself."""
 
-from typing import Final, NamedTuple, Self
+from collections.abc import Callable
+from typing import Any, Final, NamedTuple, Self, cast
 from urllib.parse import urlsplit
 
 from redis import Redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 from redis.sentinel import Sentinel
+
+from luckygas import spans
 
 SCHEME: Final = "redis+sentinel"
 TIMEOUT_SECONDS: Final = 0.3
@@ -46,3 +49,25 @@ def create(url: str, password: str, *, patience: float = TIMEOUT_SECONDS) -> Red
     asked = dict.fromkeys(timeouts, SENTINEL_TIMEOUT_SECONDS)
     who = {"username": place.user, "password": password, "retry": retry}
     return Sentinel(place.sentinels, sentinel_kwargs=who | asked, **who, **timeouts).master_for(place.name)
+
+
+def watched(redis: Redis) -> Redis:
+    """Return `redis`, or, where a trace is recorded, what makes a span of each command."""
+    return redis if spans.current() is None else cast("Redis", _Watched(redis))
+
+
+class _Watched:
+    """Does all that the client does, each command in a span of its name, which knows no key and no value."""
+
+    def __init__(self, redis: Redis) -> None:
+        self._redis = redis
+
+    def __getattr__(self, name: str) -> Callable[..., Any]:
+        command = getattr(self._redis, name)
+
+        def spanned(*args: Any, **kwargs: Any) -> Any:
+            attributes = {"db.system.name": "redis", "db.operation.name": name}
+            with spans.within(name, kind="client", attributes=attributes):
+                return command(*args, **kwargs)
+
+        return spanned

@@ -1,5 +1,6 @@
 """What one process holds open, and the one way to it from inside a request."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Protocol
@@ -23,8 +24,8 @@ from luckygas.volatile import Volatile
 class Recognise(Protocol):
     """Turns what was presented into whom it belongs to, or raises `errors.Unauthenticated`."""
 
-    def __call__(self, session: Session, presented: str, /, *, fresh: bool) -> Principal:
-        """Return the principal; unless it is `fresh`, as it was known a few seconds ago."""
+    def __call__(self, session: Callable[[], Session], presented: str, /, *, fresh: bool) -> Principal:
+        """Return the principal; unless it is `fresh`, as it was known a few seconds ago, mostly without a `session`."""
 
 
 @dataclass(frozen=True, slots=True)

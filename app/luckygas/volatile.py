@@ -9,13 +9,14 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Sequence
-from queue import Empty, LifoQueue
+from queue import Empty, SimpleQueue
 from typing import Any, Final
 
 from redis import Redis, RedisError
 from redis.exceptions import NoScriptError
 
 from luckygas.instruments import REDIS_FAILURES
+from luckygas.redis_client import watched
 
 PATIENCE_SECONDS: Final = 0.05
 REST_SECONDS: Final = 0.25
@@ -33,7 +34,7 @@ class Volatile:
     def __init__(self, redis: Redis) -> None:
         """Prepare; nothing is opened before the first question. `redis` must not wait longer than questions may."""
         self._redis = redis
-        self._idle: LifoQueue[Redis] = LifoQueue()
+        self._idle: SimpleQueue[Redis] = SimpleQueue()
         self._lock = threading.Lock()
         self._opener: threading.Thread | None = None
         self._is_away: bool | None = None  # nobody knows yet
@@ -46,7 +47,7 @@ class Volatile:
         if connection is None:
             return otherwise
         try:
-            answer = question(connection)
+            answer = question(watched(connection))
         except RedisError as error:
             self._lost(connection, error)
             return otherwise

@@ -1,4 +1,4 @@
-"""The process that does the jobs: `luckygas-app worker`. It talks to PostgreSQL directly, to whoever takes writes.
+"""The process that does the jobs: `luckygas-app work`. It talks to PostgreSQL directly, to whoever takes writes.
 
 When the server goes, so does this process; the next one takes over what the last one held as soon as its heartbeat is
 missing for a few seconds.
@@ -15,10 +15,12 @@ from luckygas import instruments
 from luckygas.audit import jobs as _audit  # noqa: F401 - importing a module registers its jobs
 from luckygas.billing import jobs as _billing  # noqa: F401
 from luckygas.config import Settings, WorkerSettings
+from luckygas.db import login
 from luckygas.deliveries import jobs as _deliveries  # noqa: F401
 from luckygas.jobs import queue
 from luckygas.jobs import upkeep as _upkeep  # noqa: F401
 from luckygas.ledger import jobs as _ledger  # noqa: F401
+from luckygas.ops import tracing
 from luckygas.predictions import jobs as _predictions  # noqa: F401
 from luckygas.resources import Resources
 
@@ -33,10 +35,12 @@ logger = logging.getLogger(__name__)
 def run(settings: Settings, own: WorkerSettings, *, wait: bool = True) -> None:
     """Do jobs until told to stop or until the database goes; without `wait`, until there is none left."""
     instruments.take_seat()
+    tracing.start(settings, service="luckygas-worker")
     settings = dataclasses.replace(settings, database_url=own.database_url, web_threads=CONCURRENCY)
     held = Resources.create(settings, name="luckygas-worker")
     connector = PsycopgConnector(
         conninfo=own.database_url,
+        connection_class=login.AsyncConnection,
         kwargs={
             "password": settings.database_password,
             "application_name": "luckygas-worker",
@@ -53,6 +57,7 @@ def run(settings: Settings, own: WorkerSettings, *, wait: bool = True) -> None:
     finally:
         held.dispose()
         held.redis.close()
+        tracing.stop()
 
 
 async def _work(app: App, held: Resources, *, wait: bool) -> None:

@@ -5,6 +5,7 @@
 
 import dataclasses
 import os
+import secrets
 import socket
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -124,6 +125,7 @@ def environ_of(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], dict
             "LUCKYGAS_REDIS_URL": f"redis://luckygas_app@{address['host']}:{address['port']}/0",
             "LUCKYGAS_CONTACT_EMAIL": "admin@example.tw",
             "LUCKYGAS_INSTANCE": "a",
+            "LUCKYGAS_WRITERS_FILE": str(credentials / "writers"),
         }
 
     return environ
@@ -249,6 +251,12 @@ def run(environ: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> Callable[..
         return CliRunner().invoke(main, arguments)
 
     return invoke
+
+
+@pytest.fixture
+def subject() -> str:
+    """Return a caller whom nobody has counted or suspected before."""
+    return f"key:{secrets.token_hex(4)}"
 
 
 @pytest.fixture

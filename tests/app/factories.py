@@ -4,6 +4,8 @@ import itertools
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
+from flask import Flask
+from flask.testing import FlaskClient
 from sqlalchemy.orm import Session
 
 from luckygas.access import Role, Tier
@@ -24,6 +26,7 @@ from luckygas.drivers.schemas import DriverIn
 from luckygas.orders import service as orders
 from luckygas.orders.models import Order
 from luckygas.orders.schemas import OrderIn
+from luckygas.resources import Resources
 
 SECRETS = {
     "database_password": "test-database-password",
@@ -93,6 +96,15 @@ def make_person(session: Session, *, role: Role = Role.DISPATCHER, password: str
         setattr(row, name, value)
     session.flush()
     return row
+
+
+def new_client(app: Flask) -> FlaskClient:
+    """Return a client of a principal that did nothing yet and may do everything; its key is committed."""
+    with Resources.of(app).sessions.begin() as session:
+        key = make_key(session).reveal()
+    client = app.test_client()
+    client.environ_base["HTTP_AUTHORIZATION"] = f"Bearer {key}"
+    return client
 
 
 def make_key(

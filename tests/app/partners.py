@@ -8,9 +8,9 @@ from contextlib import contextmanager
 from typing import Any
 
 from flask import Flask, Response, jsonify, request
-from werkzeug.serving import make_server
 
 from luckygas.clients.http import SIGNATURE, Account, is_signed
+from serving import served
 
 SECRET = "partner-secret"  # noqa: S105 - there is nothing behind it
 NAMES = ("google", "sms", "banking", "einvoice")
@@ -105,12 +105,5 @@ class Partners:
 def running() -> Iterator[Partners]:
     """Serve them on a free port of the loopback."""
     partners = Partners()
-    server = make_server("127.0.0.1", 0, partners.app(), threaded=True)
-    partners.url = f"http://127.0.0.1:{server.port}"
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    yield partners
-    partners.hold.set()
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    with served(partners.app(), partners.hold) as partners.url:
+        yield partners

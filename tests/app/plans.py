@@ -5,8 +5,10 @@ import re
 from collections.abc import Callable
 
 import psycopg
-from sqlalchemy import Connection, event, text
+from sqlalchemy import Connection, text
 from sqlalchemy.orm import Session
+
+from statements import asked
 
 
 def pages_read(session: Session, ask: Callable[[], object], *, tables: str) -> int:
@@ -15,15 +17,9 @@ def pages_read(session: Session, ask: Callable[[], object], *, tables: str) -> i
     with psycopg.connect(os.environ["TEST_DATABASE_URL"], dbname=name, autocommit=True) as superuser:
         superuser.execute(f"VACUUM (ANALYZE) {tables}".encode())
     connection = session.connection()
-    asked: list[tuple[str, object]] = []
-
-    def keep(_connection: object, _cursor: object, statement: str, given: object, *_: object) -> None:
-        asked.append((statement, given))
-
-    event.listen(connection, "before_cursor_execute", keep)
-    ask()
-    event.remove(connection, "before_cursor_execute", keep)
-    return sum(explained(connection, statement, given)[1] for statement, given in asked)
+    with asked(connection) as seen:
+        ask()
+    return sum(explained(connection, statement, given)[1] for statement, given in seen)
 
 
 def explained(connection: Connection, statement: str, given: object) -> tuple[list[str], int]:

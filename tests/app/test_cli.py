@@ -109,6 +109,18 @@ def test_keys_are_listed_without_their_secrets(run_committing: Callable[..., Res
     )
 
 
+def test_usable_keys_that_were_not_used_since_are_listed(run_committing: Callable[..., Result]) -> None:
+    ids = [
+        KEY.fullmatch(run_committing("key", "create", "--role", "driver", "--name", name).output)[1]
+        for name in ("阿明", "小華")
+    ]
+    run_committing("key", "revoke", ids[0])
+    (line,) = run_committing("key", "list", "--unused-since", "2999-01-01T00:00:00+08:00").output.splitlines()
+    assert line.startswith(ids[1])
+    assert run_committing("key", "list", "--unused-since", "2026-01-01").output == ""
+    assert "write it as 2026-11-24T14:05:00+08:00" in run_committing("key", "list", "--unused-since", "now").output
+
+
 def test_a_key_is_rotated_and_its_use_shown(run_committing: Callable[..., Result]) -> None:
     run_committing("person", "create", "meiling", "--name", "陳美玲", "--role", "admin")
     terms = ("--role", "service", "--tier", "standard", "--scope", "orders:read", "--owner", "meiling")
@@ -152,7 +164,7 @@ def test_wrong_arguments_are_refused(run: Callable[..., Result], arguments: tupl
 def test_revoking_a_key_that_is_not_there_fails(run: Callable[..., Result]) -> None:
     result = run("key", "revoke", "00000000")
     assert result.exit_code == 1
-    assert result.stderr == "Error: there is no key 00000000: take its id from `luckygas-app key list`\n"
+    assert result.stderr == "Error: there is no key 00000000\n"
 
 
 def test_the_document_is_printed_without_any_server(run: Callable[..., Result], closed_port: int) -> None:

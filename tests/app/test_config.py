@@ -102,6 +102,12 @@ def test_all_problems_are_reported_at_once() -> None:
         ("LUCKYGAS_WEB_THREADS", "٤", "from 1 to 32"),
         ("LUCKYGAS_CORS_ORIGINS", "https://shop.example.tw *", "* is no origin"),
         ("LUCKYGAS_CORS_ORIGINS", "https://shop.example.tw/", "without a path"),
+        ("LUCKYGAS_WRITERS_FILE", "writers", "write the whole path"),
+        ("LUCKYGAS_TRACES_URL", "collector:4318/v1/traces", "https://HOST:4318/v1/traces"),
+        ("LUCKYGAS_TRACES_URL", "https://collector:4318", "with its path"),
+        ("LUCKYGAS_TRACES_RATIO", "5%", "from 0 to 1"),
+        ("LUCKYGAS_TRACES_RATIO", "1.5", "from 0 to 1"),
+        ("LUCKYGAS_TRACES_SLOW_SECONDS", "-1", "from 0 to 3600"),
     ],
 )
 def test_a_problem_names_the_variable_its_value_and_the_way_out(
@@ -123,6 +129,7 @@ def test_a_problem_names_the_variable_its_value_and_the_way_out(
         ("LUCKYGAS_REDIS_URL", "redis+sentinel://luckygas_app:hunter2@127.0.0.1:26379,127.0.0.1:26380/luckygas"),
         ("LUCKYGAS_REDIS_URL", "redis://:hunter2@127.0.0.1:6379/0"),
         ("LUCKYGAS_REDIS_URL", "unix:///run/redis.sock?password=hunter2"),
+        ("LUCKYGAS_TRACES_URL", "https://me:hunter2@collector:4318/v1/traces"),
     ],
 )
 def test_a_password_in_a_url_is_refused_and_not_repeated(good: Environ, name: str, value: str) -> None:

@@ -28,7 +28,7 @@ def test_the_caller_is_who_nginx_says_and_nobody_further_out(app_with: Callable[
     headers = {
         "X-Forwarded-For": "203.0.113.9, 192.0.2.1",
         "X-Forwarded-Proto": "https",
-        "X-Forwarded-Host": "api.luckygas.tw",
+        "Host": "api.luckygas.tw",
     }
     # Over a unix socket there is no address of the other side.
     response = app.test_client().get("/who", headers=headers, environ_overrides={"REMOTE_ADDR": ""})

@@ -12,6 +12,7 @@ from redis import Redis
 from redis.sentinel import MasterNotFoundError
 
 from luckygas import redis_client
+from waiting import eventually
 
 PASSWORD = "through-the-sentinel"  # noqa: S105
 USER = f"user default off\nuser luckygas_app on >{PASSWORD} ~* &* +@all\n"
@@ -29,9 +30,7 @@ def server(tmp_path: Path) -> Iterator[Callable[..., subprocess.Popen]]:
         program = shutil.which("redis-server")
         mode = ["--sentinel"] if sentinel else []
         started.append(subprocess.Popen([program, file, *mode], stdout=subprocess.DEVNULL))  # noqa: S603
-        deadline = time.monotonic() + 5
-        while not answers(port):
-            assert time.monotonic() < deadline
+        eventually(lambda: answers(port), "an answer of the server", seconds=30)
         return started[-1]
 
     yield start
@@ -76,7 +75,7 @@ def test_a_dead_master_fails_at_once_and_comes_back_by_itself(client: tuple, ser
         began = time.monotonic()
         with pytest.raises(NoConnectionError):
             redis.ping()
-        assert time.monotonic() - began < redis_client.TIMEOUT_SECONDS
+        assert time.monotonic() - began < 2  # with attempts of its own it would be more
     server(16379)
     assert redis.ping()
 
@@ -86,7 +85,7 @@ def test_without_any_sentinel_it_says_so_at_once(closed_port: int) -> None:
     began = time.monotonic()
     with redis_client.create(url, PASSWORD) as redis, pytest.raises(MasterNotFoundError):
         redis.ping()
-    assert time.monotonic() - began < redis_client.SENTINEL_TIMEOUT_SECONDS
+    assert time.monotonic() - began < 2
 
 
 def test_hanging_sentinels_cost_no_more_than_their_time(silent_port: int) -> None:
@@ -94,4 +93,4 @@ def test_hanging_sentinels_cost_no_more_than_their_time(silent_port: int) -> Non
     began = time.monotonic()
     with redis_client.create(url, PASSWORD) as redis, pytest.raises(MasterNotFoundError):
         redis.ping()
-    assert time.monotonic() - began < 3 * redis_client.SENTINEL_TIMEOUT_SECONDS + 0.3
+    assert time.monotonic() - began < 3 * redis_client.SENTINEL_TIMEOUT_SECONDS + 3

@@ -8,6 +8,7 @@ from redis.retry import Retry
 
 from luckygas import volatile as module
 from luckygas.volatile import REST_SECONDS, Volatile
+from waiting import eventually
 
 PATIENCE_SECONDS = 0.05
 NEVER = Retry(NoBackoff(), 0)
@@ -33,8 +34,7 @@ def answers(volatile: Volatile) -> bool:
 
 
 def until_it_answers(volatile: Volatile) -> None:
-    while not answers(volatile):
-        pass
+    eventually(lambda: answers(volatile), "an answer of redis")
 
 
 def test_redis_is_asked_while_it_is_there_and_left_alone_for_a_while_after_it_failed(volatile: Volatile) -> None:

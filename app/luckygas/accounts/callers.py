@@ -1,7 +1,10 @@
 """Recognising whoever calls: what the web layer, which knows no domain, is given."""
 
 import hashlib
+import threading
 import time
+from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
 
@@ -18,13 +21,26 @@ _MOST_KNOWN: Final = 10_000
 _REFUSED_FROM, _FAILED_FROM = 400, 500
 
 
+@dataclass(slots=True)
+class Known:
+    """The holder of a key, as the database had it a moment ago, and until when (monotonic) that is good enough."""
+
+    principal: Principal
+    key_id: str
+    mac: bytes
+    expires_at: datetime
+    until: float
+    seen: bool = True
+
+
 class Callers:
     """Knows for a few seconds whose key it saw, for lists alone: a key that was revoked must change nothing more."""
 
     def __init__(self) -> None:
         """Begin knowing nobody."""
         self.uses = UseCounter()
-        self._known: dict[bytes, tuple[Principal, str, datetime, float]] = {}
+        self._known: dict[bytes, Known] = {}
+        self._renewing = threading.Lock()
 
     def register(self, app: Flask) -> None:
         """Have `app` tell of each request of a key that it refused."""
@@ -38,23 +54,52 @@ class Callers:
                 self.uses.note_refused(key_id, today=resources().today())
         return response
 
-    def by_key(self, session: Session, presented: str, /, *, fresh: bool) -> Principal:
+    def by_key(self, session: Callable[[], Session], presented: str, /, *, fresh: bool) -> Principal:
         """Return the holder of a key, from memory unless it has to be `fresh`."""
         now = datetime.now(UTC)
         digest = hashlib.sha256(presented.encode()).digest()
-        principal, key_id, expires_at, until = self._known.get(digest, (None, "", now, 0.0))
-        if fresh or principal is None or now >= expires_at or time.monotonic() >= until:
+        known = None if fresh else self._remembered(session, digest)
+        if known is None or now >= known.expires_at:
             self._known.pop(digest, None)
-            pepper = resources().settings.api_key_pepper
-            row = service.authenticate(session, pepper=pepper, presented=presented, now=now)
-            principal, key_id = service.principal_of(row), row.id
-            if len(self._known) >= _MOST_KNOWN:
-                self._known.clear()
-            self._known[digest] = (principal, key_id, row.expires_at, time.monotonic() + KNOWN_SECONDS)
-        self.uses.note(key_id, now=now, today=resources().today(), address=request.remote_addr)
-        return principal
+            known = self._known[digest] = self._read(session(), presented, now)
+        self.uses.note(known.key_id, now=now, today=resources().today(), address=request.remote_addr)
+        return known.principal
 
-    def by_token(self, session: Session, token: str, /, *, fresh: bool) -> Principal:
+    def _read(self, session: Session, presented: str, now: datetime) -> Known:
+        until, pepper = time.monotonic() + KNOWN_SECONDS, resources().settings.api_key_pepper
+        row = service.authenticate(session, pepper=pepper, presented=presented, now=now)
+        self.uses.note_mac(row.id, had=row.secret_mac, mac=service.mac_of(presented, pepper=pepper))
+        if len(self._known) >= _MOST_KNOWN:
+            self._known.clear()
+        return Known(service.principal_of(row), row.id, row.secret_mac, row.expires_at, until)
+
+    def _remembered(self, session: Callable[[], Session], digest: bytes) -> Known | None:
+        known = self._known.get(digest)
+        if known is None:
+            return None
+        known.seen = True
+        if time.monotonic() >= known.until and self._renewing.acquire(blocking=False):
+            try:
+                self._renew(session())
+            finally:
+                self._renewing.release()
+            known = self._known.get(digest)
+        return known if known is not None and time.monotonic() < known.until else None
+
+    def _renew(self, session: Session) -> None:
+        """Read all at once that would soon be read one by one, and forget who was not seen since the last time."""
+        now = time.monotonic()
+        due = [(digest, known) for digest, known in list(self._known.items()) if known.until < now + KNOWN_SECONDS / 2]
+        rows = service.usable_keys(session, ids={known.key_id for _, known in due if known.seen})
+        for digest, known in due:
+            row = rows.get(known.key_id)
+            if row is None or row.secret_mac != known.mac:
+                self._known.pop(digest, None)
+            else:
+                principal, until = service.principal_of(row), now + KNOWN_SECONDS
+                self._known[digest] = Known(principal, row.id, known.mac, row.expires_at, until, seen=False)
+
+    def by_token(self, session: Callable[[], Session], token: str, /, *, fresh: bool) -> Principal:
         """Return who is logged in; that a session has ended is known at once in any case."""
         del fresh
         return sessions.authenticate(session, volatile=resources().volatile, token=token, now=datetime.now(UTC))

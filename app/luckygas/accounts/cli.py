@@ -8,10 +8,10 @@ from pydantic import ValidationError
 from luckygas import tools
 from luckygas.access import Permission, Role, Tier
 from luckygas.accounts import people, service, usage
-from luckygas.accounts.models import ApiKey
+from luckygas.accounts.models import LIFETIME_DAYS, ApiKey
 from luckygas.accounts.schemas import PersonIn
 
-_DAYS = click.option("--days", default=service.LIFETIME_DAYS, show_default=True, type=click.IntRange(1, 3650))
+_DAYS = click.option("--days", default=LIFETIME_DAYS, show_default=True, type=click.IntRange(1, 3650))
 _ID = click.argument("key_id", metavar="ID")
 
 
@@ -88,12 +88,14 @@ def create_key(  # noqa: PLR0913 - one for each option
 
 @key.command("list")
 @click.option("--prefix", default="", help="Only keys that begin with this, lg_live_ or not.")
-def list_keys(prefix: str) -> None:
+@click.option("--unused-since", help="Only usable keys that were not used since, as 2026-11-24T14:05:00+08:00.")
+def list_keys(prefix: str, unused_since: str | None) -> None:
     """List all keys that were ever given out, never their secrets."""
-    now = datetime.now(UTC)
+    now, since = datetime.now(UTC), _moment(unused_since)
     with tools.transaction() as (session, _):
-        for row in service.list_keys(session, prefix=prefix.removeprefix("lg_live_")):
-            click.echo(_line(row, now))
+        for row in service.list_keys(session, prefix=prefix.removeprefix("lg_live_"), unused_since=since):
+            if since is None or row.state(now=now) == "usable":
+                click.echo(_line(row, now))
 
 
 @key.command("rotate")
@@ -131,7 +133,14 @@ def revoke_key(key_id: str) -> None:
     """Make the key with this id useless: at once for everything but lists, for those within five seconds."""
     with tools.transaction() as (session, _):
         row = service.revoke_key(session, key_id=key_id, now=datetime.now(UTC))
-        click.echo(f"revoked {row.id}, the {row.role} key of {row.name}")
+    click.echo(f"revoked {row.id}, the {row.role} key of {row.name}")
+
+
+def _moment(text: str | None) -> datetime | None:
+    try:
+        return datetime.fromisoformat(text).astimezone(UTC) if text else None
+    except ValueError:
+        raise click.BadParameter(f"{text} is no moment: write it as 2026-11-24T14:05:00+08:00") from None
 
 
 def _line(row: ApiKey, now: datetime) -> str:

@@ -41,8 +41,13 @@ class Key:
         """Return the 32 bytes by which the secret is recognised.
 
         A plain keyed hash is enough: the secret has 256 random bits, so there is nothing to slow a guesser down for.
+        While a pepper is replaced there are several, one a line: what is new is made with the first.
         """
-        return hmac.digest(pepper.encode(), self.secret.encode(), hashlib.sha256)
+        return self.macs(pepper=pepper)[0]
+
+    def macs(self, *, pepper: str) -> list[bytes]:
+        """Return what a secret may be recognised by, for each pepper."""
+        return [hmac.digest(one.encode(), self.secret.encode(), hashlib.sha256) for one in pepper.splitlines()]
 
 
 def _random(alphabet: str, length: int) -> str:

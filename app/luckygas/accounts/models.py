@@ -1,13 +1,16 @@
 """People and their sessions, and the API keys of machines."""
 
 from datetime import date, datetime
-from typing import ClassVar, Literal
+from typing import ClassVar, Final, Literal
 
 from sqlalchemy import ARRAY, BigInteger, CheckConstraint, ForeignKey, Identity, Index, LargeBinary, Text
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from luckygas.access import Tier
 from luckygas.db.base import SECRET, Base, CreatedAt, Id, Instant
+
+LIFETIME_DAYS: Final = 90
+"""For how long a key is good where nobody says otherwise."""
 
 
 class Person(Base):

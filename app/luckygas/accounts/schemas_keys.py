@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 from pydantic import ConfigDict, Field, StringConstraints
 
 from luckygas.access import Permission, Role, Tier
-from luckygas.accounts.models import ApiKey
+from luckygas.accounts.models import LIFETIME_DAYS, ApiKey
 from luckygas.web.fields import PLAIN_DIGITS, Body, Instant, Line, Output, RowId
 from luckygas.web.pagination import NextCursor, PageQuery
 
@@ -30,13 +30,13 @@ class KeyIn(Body):
         list[Permission] | None,
         Field(min_length=1, max_length=len(Permission), description="Less than its role may"),
     ] = None
-    days: Days = 90
+    days: Days = LIFETIME_DAYS
 
 
 class RotationIn(Body):
     """How the successor of a key is to be."""
 
-    days: Days = 90
+    days: Days = LIFETIME_DAYS
 
 
 class KeyOut(Output):

@@ -1,11 +1,11 @@
 """Giving out, recognising, replacing and taking back API keys."""
 
 import hmac
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import Any, Final
+from typing import Any, Final, cast
 
-from sqlalchemy import select
+from sqlalchemy import ARRAY, Row, Text, any_, func, literal, select
 from sqlalchemy.orm import Session
 
 from luckygas.access import GRANTS, Permission, Principal, Role, Tier
@@ -13,7 +13,6 @@ from luckygas.accounts.keys import Key
 from luckygas.accounts.models import ApiKey
 from luckygas.errors import FieldError, Forbidden, Invalid, NotFound, Problem, Unauthenticated
 
-LIFETIME_DAYS: Final = 90
 OVERLAP: Final = timedelta(days=7)
 
 _CHALLENGE: Final = {"WWW-Authenticate": 'Bearer realm="luckygas", error="invalid_token"'}
@@ -67,7 +66,9 @@ def authenticate(session: Session, *, pepper: str, presented: str, now: datetime
     key = Key.parse(presented)
     row = session.get(ApiKey, key.id) if key else None
     expected = row.secret_mac if row else _NOBODYS_MAC
-    if key is None or not hmac.compare_digest(key.mac(pepper=pepper), expected) or row is None:
+    # All of them, so that how long it takes does not depend on which one it is.
+    fits = [hmac.compare_digest(mac, expected) for mac in key.macs(pepper=pepper)] if key else []
+    if not any(fits) or row is None:
         raise Unauthenticated(
             "this API key is not known here: check that it was copied whole, or ask for a new one", headers=_CHALLENGE
         )
@@ -81,7 +82,22 @@ def authenticate(session: Session, *, pepper: str, presented: str, now: datetime
     return row
 
 
-def principal_of(row: ApiKey) -> Principal:
+def usable_keys(session: Session, *, ids: Collection[str]) -> Mapping[str, Row[Any]]:
+    """Return by its id what `principal_of` and the recognition of a key take, of those that nobody revoked.
+
+    Columns alone, since this is asked for hundreds every few seconds.
+    """
+    columns = ApiKey.id, ApiKey.secret_mac, ApiKey.role, ApiKey.tier, ApiKey.scopes, ApiKey.expires_at
+    among = ApiKey.id == any_(literal(sorted(ids), ARRAY(Text)))
+    return {row.id: row for row in session.execute(select(*columns).where(among, ApiKey.revoked_at.is_(None)))}
+
+
+def mac_of(presented: str, *, pepper: str) -> bytes:
+    """Return what a key that was recognised is to be recognised by from now on."""
+    return cast("Key", Key.parse(presented)).mac(pepper=pepper)
+
+
+def principal_of(row: ApiKey | Row[Any]) -> Principal:
     """Return what the holder of a key is to the rest of the service."""
     scopes = None if row.scopes is None else frozenset(row.scopes)
     return Principal(f"key:{row.id}", Role(row.role), scopes=scopes, tier=Tier(row.tier))
@@ -100,9 +116,15 @@ def has_usable_key(session: Session, *, name: str, now: datetime) -> bool:
     return any(key.state(now=now) == "usable" for key in keys)
 
 
-def list_keys(session: Session, *, prefix: str = "") -> Sequence[ApiKey]:
-    """Return all keys that were ever given out and whose ids begin with `prefix`, the oldest first."""
+def list_keys(session: Session, *, prefix: str = "", unused_since: datetime | None = None) -> Sequence[ApiKey]:
+    """Return all keys that were ever given out and whose ids begin with `prefix`, the oldest first.
+
+    With `unused_since` only those that were there at that moment and were not used from then on.
+    """
     keys = select(ApiKey).where(ApiKey.id.startswith(prefix, autoescape=True))
+    if unused_since is not None:
+        last = func.coalesce(ApiKey.last_used_at, ApiKey.created_at)
+        keys = keys.where(ApiKey.created_at < unused_since, last < unused_since)
     return session.scalars(keys.order_by(ApiKey.number)).all()
 
 
@@ -120,7 +142,7 @@ def get_key(session: Session, *, key_id: str, lock: bool = False) -> ApiKey:
     """Return one key, for a change with `lock`, or raise `NotFound`."""
     row = session.get(ApiKey, key_id, with_for_update=lock or None)
     if row is None:
-        raise NotFound(f"there is no key {key_id}: take its id from `luckygas-app key list`")
+        raise NotFound(f"there is no key {key_id}")
     return row
 
 

@@ -7,7 +7,7 @@ long enough to outlive every request that read the session before.
 import hashlib
 import json
 import secrets
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
@@ -57,17 +57,17 @@ def start(session: Session, *, person: Person, agent: str | None, address: str |
     return token
 
 
-def authenticate(session: Session, *, volatile: Volatile, token: str, now: datetime) -> Principal:
-    """Return who is logged in with `token`, or raise `Unauthenticated`."""
+def authenticate(session: Callable[[], Session], *, volatile: Volatile, token: str, now: datetime) -> Principal:
+    """Return who is logged in with `token`, or raise `Unauthenticated`. Without Redis' memory it takes a `session`."""
     session_id = _identify(token)
     key = _KEY.format(session_id.hex())
     remembered = volatile.ask(lambda redis: redis.get(key), otherwise=None)
     if remembered is not None and remembered != _ENDED:
         return _principal(**json.loads(remembered))
-    row = session.get(WebSession, session_id) if remembered is None else None
+    row = session().get(WebSession, session_id) if remembered is None else None
     if row is None or not is_alive(row, now=now):
         raise Unauthenticated("the session has ended: log in again", innocent=True)
-    _note_seen(session, row=row, now=now)
+    _note_seen(session(), row=row, now=now)
     person = row.person
     facts = {"person_id": person.id, "role": person.role, "must_change_password": person.must_change_password}
     seconds = min(REMEMBERED_SECONDS, int((_ends_at(row) - now).total_seconds()) + 1)

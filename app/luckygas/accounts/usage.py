@@ -39,6 +39,7 @@ class UseCounter:
         self._refused: Counter[tuple[str, date]] = Counter()
         self._networks: dict[tuple[str, str], datetime] = {}
         self._last: dict[str, datetime] = {}
+        self._macs: dict[str, tuple[bytes, bytes]] = {}
 
     def note(self, key_id: str, *, now: datetime, today: date, address: str | None = None) -> None:
         """Count one request that came from `address`."""
@@ -54,6 +55,12 @@ class UseCounter:
         with self._lock:
             self._refused[key_id, today] += 1
 
+    def note_mac(self, key_id: str, *, had: bytes, mac: bytes) -> None:
+        """Remember by what to recognise a key of which we `had` another one: its pepper was replaced."""
+        if mac != had:
+            with self._lock:
+                self._macs[key_id] = had, mac
+
     def write(self, sessions: sessionmaker[Session]) -> None:
         """Write down what was counted, in a transaction of its own; what cannot be written is kept for later."""
         with self._lock:
@@ -61,12 +68,14 @@ class UseCounter:
             refused, self._refused = self._refused, Counter()
             networks, self._networks = self._networks, {}
             last, self._last = self._last, {}
-        if not requests and not refused:
+            macs, self._macs = self._macs, {}
+        if not (requests or refused or macs):
             return
         try:
             with sessions.begin() as session:
                 record(session, requests=requests, refused=refused, last=last)
                 record_networks(session, networks=networks)
+                record_macs(session, macs=macs)
         except SQLAlchemyError as error:
             logger.warning("the use of keys is written down later", extra={"reason": str(error.__cause__ or error)})
             with self._lock:
@@ -74,6 +83,7 @@ class UseCounter:
                 self._refused.update(refused)
                 self._networks = networks | self._networks
                 self._last = last | self._last
+                self._macs = macs | self._macs
 
     def keep_writing(self, sessions: sessionmaker[Session]) -> None:
         """Write every few seconds, in a thread that does not keep the process from ending."""
@@ -124,6 +134,15 @@ def record(
         session.execute(
             update(ApiKey).where(ApiKey.id == key_id).values(last_used_at=latest),
             execution_options={"synchronize_session": False, "unlogged": "it only says when it was used"},
+        )
+
+
+def record_macs(session: Session, *, macs: dict[str, tuple[bytes, bytes]]) -> None:
+    """Have keys be recognised by what the present pepper makes of them."""
+    for key_id, (had, mac) in sorted(macs.items()):
+        session.execute(
+            update(ApiKey).where(ApiKey.id == key_id, ApiKey.secret_mac == had).values(secret_mac=mac),
+            execution_options={"synchronize_session": False, "unlogged": "the secret is the same"},
         )
 
 

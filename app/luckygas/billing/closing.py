@@ -1,7 +1,7 @@
 """The close of a day (日結): what was sold, paid, invoiced and exchanged is held against each other, then for good."""
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import date
 
@@ -130,7 +130,7 @@ def _share(
     *,
     sold: Iterable[ledger.days.Sold],
     turned: Iterable[ledger.days.Turnover],
-    left: dict[int, int],
+    left: Mapping[int | None, int],
     exchanged: dict[Key, Exchange],
 ) -> Share:
     kinds, accounts = ledger.EntryKind, ledger.Account
@@ -150,7 +150,7 @@ def _share(
         transfers_twd=sum(sums[kind, accounts.BANK] for kind in kinds),
         handed_in_twd=sums[kinds.HAND_IN, accounts.TILL],
         cash_difference_twd=-sum(sums[kind, accounts.CASH_DIFFERENCE] for kind in kinds),
-        cash_left_twd=left.get(driver_id, 0) if driver_id is not None else 0,
+        cash_left_twd=left.get(driver_id, 0),
         cylinders=[exchange for key, exchange in sorted(exchanged.items(), key=_by_size) if key[0] == driver_id],
     )
 

@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 
 from luckygas.billing.models import Invoice, InvoiceStatus
 from luckygas.billing.schemas_partners import InvoiceNews, InvoiceQuery
-from luckygas.clients.einvoice import Invoices, Issued, Item
+from luckygas.clients.einvoice import EInvoice, Issued, Item
 from luckygas.customers import service as customers
 from luckygas.errors import NotFound
 from luckygas.jobs import service as jobs
@@ -51,7 +51,7 @@ def want(session: Session, *, sale: ledger.Sale) -> Invoice | None:
     return row
 
 
-def bring_about(session: Session, *, order_id: int, centre: Invoices, now: datetime) -> None:
+def bring_about(session: Session, *, order_id: int, centre: EInvoice, now: datetime) -> None:
     """Issue the invoice of a delivered order, void that of a cancelled one; nothing if it is there already."""
     row = _locked(session, order_id=order_id)
     if row is None or row.status == InvoiceStatus.VOID:
@@ -78,7 +78,7 @@ def hear(session: Session, *, news: InvoiceNews, now: datetime) -> bool:
         raise NotFound(f"there is no invoice with the reference {news.reference}")
     before = row.status
     if row.status == InvoiceStatus.WANTED:
-        _note_issued(row, Issued(number=news.number, random_code=news.random_code), now=now)
+        _note_issued(row, news, now=now)
     elif row.number != news.number:
         raise NotFound(f"the invoice with the reference {news.reference} has the number {row.number}")
     if news.status == InvoiceStatus.VOID and row.status != InvoiceStatus.VOID:
@@ -93,8 +93,8 @@ def catch_up(session: Session, *, now: datetime) -> int:
         Invoice.status == InvoiceStatus.WANTED, Invoice.created_at < now - _PATIENCE
     )
     wanted = session.scalars(statement.order_by(Invoice.id).limit(_MOST_AT_ONCE)).all()
-    cared_for = jobs.locks_in_use(session, locks=[_lock(order_id) for order_id in wanted])
-    left = [order_id for order_id in wanted if _lock(order_id) not in cared_for]
+    cared_for = jobs.locks_in_use(session, locks=[orders.invoice_lock(order_id) for order_id in wanted])
+    left = [order_id for order_id in wanted if orders.invoice_lock(order_id) not in cared_for]
     for order_id in left:
         _enqueue(session, order_id=order_id)
     return len(left)
@@ -138,12 +138,7 @@ def find(session: Session, *, query: InvoiceQuery, before_id: int, count: int) -
 
 
 def _enqueue(session: Session, *, order_id: int) -> None:
-    enqueue(session, "billing.invoice", lock=_lock(order_id), order_id=order_id)
-
-
-def _lock(order_id: int) -> str:
-    """Return the name under which the jobs of one invoice run one after the other."""
-    return f"invoice-{order_id}"
+    enqueue(session, "billing.invoice", lock=orders.invoice_lock(order_id), order_id=order_id)
 
 
 def _locked(session: Session, *, order_id: int) -> Invoice | None:

@@ -3,10 +3,11 @@
 from enum import StrEnum
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import ConfigDict, Field
 
 from luckygas.billing.models import InvoiceStatus
 from luckygas.clients.banking import Settlement
+from luckygas.clients.einvoice import Issued
 from luckygas.web.fields import PLAIN_DIGITS, Body, Instant, Output, RowId
 from luckygas.web.pagination import NextCursor, PageQuery
 
@@ -111,7 +112,7 @@ class SettlementIn(Settlement):
     )
 
 
-class InvoiceNews(BaseModel):
+class InvoiceNews(Issued):
     """What the e-invoice centre says of an invoice. What else it says is passed over."""
 
     model_config = ConfigDict(
@@ -123,8 +124,6 @@ class InvoiceNews(BaseModel):
     )
 
     reference: Annotated[str, Field(pattern="^order[1-9][0-9]{0,17}$")]
-    number: Annotated[str, Field(pattern="^[A-Z]{2}[0-9]{8}$")]
-    random_code: Annotated[str, Field(pattern="^[0-9]{4}$")]
     status: Literal["issued", "void"]
 
 

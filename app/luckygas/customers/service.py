@@ -157,9 +157,8 @@ def move_deposit(session: Session, *, customer_id: int, deposit: DepositIn, by: 
 
 
 def held_deposit(session: Session, *, customer_id: int) -> int:
-    """Return what is held for a customer, whole TWD."""
-    statement = select(func.coalesce(func.sum(Deposit.amount_twd), 0)).where(Deposit.customer_id == customer_id)
-    return session.scalars(statement).one()
+    """Return what is held for a customer, whole TWD, which is what the books say."""
+    return ledger.held_deposit(session, customer_id=customer_id)
 
 
 def find_deposits(session: Session, *, customer_id: int, before_id: int, count: int) -> Sequence[Deposit]:

@@ -5,13 +5,13 @@ from contextlib import contextmanager
 from functools import cache
 from typing import Final
 
-import psycopg
 from alembic import command
 from alembic.config import Config
 from alembic.script import Script, ScriptDirectory
 from sqlalchemy import Connection, create_engine, text
 
 from luckygas.config import MigrationSettings
+from luckygas.db import login
 from luckygas.db.engine import CONNECT_TIMEOUT_SECONDS
 
 # Any number will do, as long as every release uses the same.
@@ -105,7 +105,7 @@ def _connected(settings: MigrationSettings) -> Iterator[Connection]:
     """Connect as the owner and hold the lock that keeps a second migration out."""
     engine = create_engine(
         "postgresql+psycopg://",
-        creator=lambda: psycopg.connect(
+        creator=lambda: login.Connection.connect(
             settings.database_url,
             password=settings.database_password,
             connect_timeout=CONNECT_TIMEOUT_SECONDS,

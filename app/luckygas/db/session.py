@@ -7,6 +7,8 @@ from flask import g
 from sqlalchemy import event
 from sqlalchemy.orm import Session, sessionmaker
 
+from luckygas import spans
+
 
 def current_session() -> Session:
     """Return the session of this request's transaction, opened by the first call."""
@@ -22,7 +24,8 @@ def transaction(sessions: sessionmaker[Session]) -> Iterator[None]:
     try:
         yield
         if "session" in g:
-            g.session.commit()
+            with spans.within("commit"):
+                g.session.commit()
     finally:
         if "session" in g:
             g.pop("session").close()

@@ -8,7 +8,6 @@ that transaction, so it carries an id by which the other side recognises a repet
 import logging
 import time
 from collections.abc import Callable
-from datetime import datetime
 from typing import Any, Final
 
 from procrastinate import App, BaseConnector, JobContext, SyncPsycopgConnector
@@ -16,6 +15,7 @@ from procrastinate.tasks import Task
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
+from luckygas import spans
 from luckygas.audit.actor import Actor
 from luckygas.audit.recording import ACTOR
 from luckygas.instruments import JOB_SECONDS, JOBS
@@ -44,9 +44,11 @@ def job(name: str, *, cron: str | None = None) -> Callable[[Work], Work]:
     def register(work: Work) -> Work:
         def run(context: JobContext, **arguments: Any) -> None:
             arguments.pop("timestamp", None)
+            came = arguments.pop(spans.TRACEPARENT, None)
             began, outcome = time.perf_counter(), "failed"
             try:
-                _run_once(context, work, arguments)
+                with spans.job(f"job {name}", came, _described(context)):
+                    _run_once(context, work, arguments)
                 outcome = "done"
             finally:
                 JOBS.labels(name, outcome).inc()
@@ -75,20 +77,28 @@ def serving(connector: BaseConnector) -> App:
     return own
 
 
-def enqueue(
-    session: Session, name: str, *, lock: str | None = None, at: datetime | None = None, **arguments: Any
-) -> int:
+def enqueue(session: Session, name: str, *, lock: str | None = None, **arguments: Any) -> int:
     """Have the job `name` run after the transaction of `session` has committed; return its id.
 
     Jobs of one `lock` run one after the other, in the order in which they were enqueued.
     """
     connection = session.connection().connection.driver_connection
-    deferrer = app.configure_task(name, lock=lock, schedule_at=at, connection=connection)
-    return deferrer.defer(**arguments)
+    deferrer = app.configure_task(name, lock=lock, connection=connection)
+    with spans.within(f"enqueue {name}", kind="producer"):
+        return deferrer.defer(**arguments, **spans.carried())
 
 
 def _add(to: App, name: str) -> Task:
     return to.task(name=name, retry=BackOff(), pass_context=True)(_RUNS[name])
+
+
+def _described(context: JobContext) -> dict[str, str | int]:
+    return {
+        "messaging.system": "procrastinate",
+        "messaging.destination.name": context.job.task_name,
+        "messaging.message.id": f"{context.job.id}",
+        "luckygas.job.attempt": context.job.attempts + 1,
+    }
 
 
 def _run_once(context: JobContext, work: Work, arguments: dict[str, Any]) -> None:
@@ -97,13 +107,15 @@ def _run_once(context: JobContext, work: Work, arguments: dict[str, Any]) -> Non
     number = context.job.id
     actor = Actor(f"job:{context.job.task_name}", origin=f"job {number}")
     try:
-        with held.sessions(info={ACTOR: lambda: actor}) as session, session.begin():
+        with held.sessions(info={ACTOR: lambda: actor}) as session:
             # Of two who run the same job, the second waits here until the first has committed or failed.
             mark = insert(FinishedJob).values(job_id=number).on_conflict_do_nothing().returning(FinishedJob.job_id)
             if session.scalar(mark) is None:
                 logger.info("a job was done before", extra={"job": number})
                 return
             work(session, held, **arguments)
+            with spans.within("commit"):
+                session.commit()
     except Exception as error:
         _note_failure(held, number, context.job.attempts + 1, error)
         raise

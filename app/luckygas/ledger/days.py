@@ -31,7 +31,6 @@ class Sold:
 
     order_id: int
     driver_id: int | None
-    amount_twd: int
 
 
 def open_day(session: Session, *, wanted: date) -> date:
@@ -86,18 +85,9 @@ def turnover(session: Session, *, day: date) -> Sequence[Turnover]:
 
 def sold(session: Session, *, day: date) -> Sequence[Sold]:
     """Return the sales of a day, gifts included."""
-    amount = func.coalesce(func.sum(EntryLine.amount_twd), 0)
-    statement = (
-        select(Entry.order_id, Entry.driver_id, amount)
-        .outerjoin(EntryLine, (EntryLine.entry_id == Entry.id) & (EntryLine.account == Account.RECEIVABLE))
-        .where(Entry.day == day, Entry.kind == EntryKind.SALE)
-        .group_by(Entry.id)
-        .order_by(Entry.id)
-    )
-    return [
-        Sold(order_id=order_id, driver_id=driver_id, amount_twd=int(amount))
-        for order_id, driver_id, amount in session.execute(statement)
-    ]
+    sales = select(Entry.order_id, Entry.driver_id).where(Entry.day == day, Entry.kind == EntryKind.SALE)
+    rows = session.execute(sales.order_by(Entry.id))
+    return [Sold(order_id=order_id, driver_id=driver_id) for order_id, driver_id in rows]
 
 
 def get(session: Session, *, closing_id: int) -> Closing:

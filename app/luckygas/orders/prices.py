@@ -8,8 +8,8 @@ from sqlalchemy.dialects.postgresql import distinct_on
 from sqlalchemy.orm import Session
 
 from luckygas.errors import FieldError, Invalid
-from luckygas.orders.models import Price
-from luckygas.orders.schemas import PriceIn
+from luckygas.orders.models import OrderLine, Price
+from luckygas.orders.schemas import OrderLineIn, PriceIn
 
 
 def add(session: Session, *, price: PriceIn, by: str, today: date) -> Price:
@@ -36,3 +36,26 @@ def on(session: Session, *, day: date, sizes: Iterable[int]) -> dict[int, int]:
         .order_by(Price.cylinder_kg, Price.valid_from.desc(), Price.id.desc())
     )
     return {kg: price for kg, price in session.execute(statement)}  # noqa: C416 - rows are not pairs to dict()
+
+
+def priced(session: Session, *, lines: Sequence[OrderLineIn], day: date) -> list[OrderLine]:
+    """Return the lines as they are stored: each with a price, its own or that of the list on a day."""
+    open_sizes = {line.cylinder_kg for line in lines if line.unit_price_twd is None}
+    listed = on(session, day=day, sizes=open_sizes) if open_sizes else {}
+    if missing := open_sizes - set(listed):
+        raise Invalid.because(
+            *(
+                FieldError(f"lines.{at}.unit_price_twd", f"the list has no price for {line.cylinder_kg} kg: give one")
+                for at, line in enumerate(lines)
+                if line.cylinder_kg in missing and line.unit_price_twd is None
+            )
+        )
+    return [
+        OrderLine(
+            position=position,
+            cylinder_kg=line.cylinder_kg,
+            quantity=line.quantity,
+            unit_price_twd=listed[line.cylinder_kg] if line.unit_price_twd is None else line.unit_price_twd,
+        )
+        for position, line in enumerate(lines, start=1)
+    ]

@@ -15,7 +15,7 @@ from luckygas.jobs.queue import enqueue
 from luckygas.ledger import service as ledger
 from luckygas.orders import prices
 from luckygas.orders.models import EDITABLE, NEXT, OPEN, Order, OrderEvent, OrderLine, OrderStatus, Past
-from luckygas.orders.schemas import OrderChange, OrderIn, OrderLineIn, OrderQuery
+from luckygas.orders.schemas import OrderChange, OrderIn, OrderQuery
 
 _RECENT: Final = text(
     "SELECT past.customer_id, past.id, CAST(past.placed_at AT TIME ZONE :zone AS date), past.status,"
@@ -66,7 +66,7 @@ def place(session: Session, *, order: OrderIn, by: str, today: date) -> Order:
         delivery_address=order.delivery_address or customer.address,
         note=order.note,
         wanted_on=order.wanted_on,
-        lines=_priced(session, lines=order.lines, today=today),
+        lines=prices.priced(session, lines=order.lines, day=today),
     )
     session.add(row)
     session.flush()
@@ -87,7 +87,7 @@ def change(  # noqa: PLR0913 - each said by name
     # The old lines must be gone before new ones take their places.
     row.lines = []
     session.flush()
-    row.lines = _priced(session, lines=order.lines, today=today)
+    row.lines = prices.priced(session, lines=order.lines, day=today)
     row.delivery_address, row.note, row.wanted_on = order.delivery_address, order.note, order.wanted_on
     row.version += 1
     session.flush()
@@ -103,8 +103,13 @@ def cancel(  # noqa: PLR0913 - each said by name
     EditedMeanwhile.check(f"order {row.id}", seen=seen, found=row.version)
     if row.status == OrderStatus.DELIVERED:
         ledger.take_back(session, order_id=row.id, day=today, by=by, reason=reason)
-        enqueue(session, "billing.invoice", lock=f"invoice-{row.id}", order_id=row.id)
+        enqueue(session, "billing.invoice", lock=invoice_lock(row.id), order_id=row.id)
     return move(session, order_id=order_id, to=OrderStatus.CANCELLED, by=by, note=reason)
+
+
+def invoice_lock(order_id: int) -> str:
+    """Return the name under which the jobs of an order's invoice run one after the other."""
+    return f"invoice-{order_id}"
 
 
 def move(session: Session, *, order_id: int, to: OrderStatus, by: str, note: str | None = None) -> Order:
@@ -220,29 +225,6 @@ def _check_day(wanted_on: date | None, *, today: date) -> None:
     last = today + FURTHEST_AHEAD
     if wanted_on is not None and not today <= wanted_on <= last:
         raise Invalid.because(FieldError("wanted_on", f"{wanted_on} is not between {today} and {last}"))
-
-
-def _priced(session: Session, *, lines: Sequence[OrderLineIn], today: date) -> list[OrderLine]:
-    """Return the lines as they are stored: each with a price, its own or that of the list."""
-    open_sizes = {line.cylinder_kg for line in lines if line.unit_price_twd is None}
-    listed = prices.on(session, day=today, sizes=open_sizes) if open_sizes else {}
-    if missing := open_sizes - set(listed):
-        raise Invalid.because(
-            *(
-                FieldError(f"lines.{at}.unit_price_twd", f"the list has no price for {line.cylinder_kg} kg: give one")
-                for at, line in enumerate(lines)
-                if line.cylinder_kg in missing and line.unit_price_twd is None
-            )
-        )
-    return [
-        OrderLine(
-            position=position,
-            cylinder_kg=line.cylinder_kg,
-            quantity=line.quantity,
-            unit_price_twd=listed[line.cylinder_kg] if line.unit_price_twd is None else line.unit_price_twd,
-        )
-        for position, line in enumerate(lines, start=1)
-    ]
 
 
 def _note(session: Session, row: Order, *, by: str, note: str | None = None) -> None:

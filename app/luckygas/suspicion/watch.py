@@ -30,6 +30,9 @@ ENTITY: Final = "clients"
 
 logger = logging.getLogger(__name__)
 
+for _level in Level:
+    DECISIONS.labels(_level)  # from 0 on, since Prometheus sees no increase in the first figure that there is
+
 
 class Challenged(Problem):
     """So much is held against the caller that they have to wait, and are blocked if they do not."""

@@ -76,6 +76,24 @@ def test_a_key_made_with_another_pepper_is_not_recognised(session: Session) -> N
         service.authenticate(session, pepper="another pepper", presented=key.reveal(), now=NOW)
 
 
+def test_a_key_is_known_by_each_of_several_peppers(session: Session) -> None:
+    key = make_key(session)
+    for peppers in (f"{PEPPER}\nanother pepper", f"another pepper\n{PEPPER}"):
+        assert service.authenticate(session, pepper=peppers, presented=key.reveal(), now=NOW).id == key.id
+    assert service.mac_of(key.reveal(), pepper=f"another pepper\n{PEPPER}") == key.mac(pepper="another pepper")
+
+
+def test_keys_that_were_not_used_since_a_moment_are_found(session: Session) -> None:
+    idle, used, unused = (make_key(session, name=name) for name in ("idle", "used", "never used"))
+    for key, hours in ((idle, 1), (used, 3)):
+        session.get_one(ApiKey, key.id).last_used_at = NOW + timedelta(hours=hours)
+    for key in (idle, used, unused):
+        session.get_one(ApiKey, key.id).created_at = NOW
+    found = service.list_keys(session, unused_since=NOW + timedelta(hours=2))
+    assert {key.id for key in found} == {idle.id, unused.id}
+    assert not {key.id for key in service.list_keys(session, unused_since=NOW)} & {idle.id, used.id, unused.id}
+
+
 def test_only_a_usable_key_counts_as_one(session: Session) -> None:
     make_key(session, name="expired", days=-1)
     service.revoke_key(session, key_id=make_key(session, name="revoked").id, now=NOW)
@@ -91,8 +109,8 @@ def test_revoking_twice_keeps_the_first_moment(session: Session) -> None:
     assert later.revoked_at == NOW
 
 
-def test_revoking_nothing_says_where_ids_are_found(session: Session) -> None:
-    with pytest.raises(NotFound, match="luckygas-app key list"):
+def test_revoking_nothing_says_so(session: Session) -> None:
+    with pytest.raises(NotFound, match="there is no key"):
         service.revoke_key(session, key_id="00000000", now=NOW)
 
 

@@ -92,7 +92,9 @@ def test_logging_out_ends_this_session_alone(session: Session, browser: Callable
         each.log_in(person)
     assert len(first("GET", "/me/sessions").json["items"]) == 2
     token = first.client.get_cookie("__Host-luckygas").value
-    assert first("DELETE", "/session").json == {"ended": 1}
+    ended = first("DELETE", "/session")
+    assert ended.json == {"ended": 1}
+    assert ended.headers["Clear-Site-Data"] == '"cache", "cookies", "storage"'
     assert first.client.get_cookie("__Host-luckygas") is None
     first.client.set_cookie("__Host-luckygas", token)
     assert first("GET", "/me").status_code == 401

@@ -2,16 +2,15 @@ from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
 
 import pytest
-from flask import Flask, g
+from flask import Flask
 from flask.testing import FlaskClient
-from sqlalchemy import event
 from sqlalchemy.orm import Session
 
-from factories import make_key
+from factories import PEPPER, make_key
 from luckygas.accounts import usage
-from luckygas.accounts.callers import KNOWN_SECONDS, Callers
 from luckygas.accounts.models import ApiKey
 from luckygas.resources import Resources
+from statements import asked
 
 NOW = datetime(2026, 5, 1, 12, tzinfo=UTC)
 TODAY = date(2026, 5, 1)
@@ -66,19 +65,38 @@ def test_what_cannot_be_written_is_kept(
     assert written(session, key_id) == [(TODAY, 2)]
 
 
+def test_a_key_that_is_used_goes_over_to_the_new_pepper(app: Flask, session: Session) -> None:
+    key = make_key(session)
+    session.commit()
+    new = key.mac(pepper="another pepper")
+    counter = usage.UseCounter()
+    counter.note(key.id, now=NOW, today=TODAY)
+    counter.note_mac(key.id, had=key.mac(pepper=PEPPER), mac=new)
+    counter.write(Resources.of(app).sessions)
+    session.expire_all()
+    assert session.get_one(ApiKey, key.id).secret_mac == new
+
+
+def test_what_a_key_is_recognised_by_is_written_also_when_its_request_is_counted_later(
+    app: Flask, session: Session
+) -> None:
+    key = make_key(session)
+    session.commit()
+    new = key.mac(pepper="another pepper")
+    counter = usage.UseCounter()
+    counter.note_mac(key.id, had=key.mac(pepper=PEPPER), mac=new)
+    counter.write(Resources.of(app).sessions)
+    session.expire_all()
+    assert session.get_one(ApiKey, key.id).secret_mac == new
+
+
 def test_a_request_is_counted_and_costs_no_write(app: Flask, session: Session, counter: usage.UseCounter) -> None:
     key = make_key(session)
     session.commit()
-    wrote = []
-
-    def note(_connection: object, _cursor: object, statement: str, *_: object) -> None:
-        wrote.extend([statement] if statement.startswith(("INSERT", "UPDATE", "DELETE")) else [])
-
-    event.listen(Resources.of(app).engine, "before_cursor_execute", note)
-    for path in ("/api/v1/orders", "/api/v1/orders/1", "/api/v1/customers"):
-        app.test_client().get(path, headers={"X-API-Key": key.reveal()})
-    assert wrote == []
-    event.remove(Resources.of(app).engine, "before_cursor_execute", note)
+    with asked(Resources.of(app).engine) as seen:
+        for path in ("/api/v1/orders", "/api/v1/orders/1", "/api/v1/customers"):
+            app.test_client().get(path, headers={"X-API-Key": key.reveal()})
+    assert not [statement for statement, _ in seen if statement.startswith(("INSERT", "UPDATE", "DELETE"))]
     counter.write(Resources.of(app).sessions)
     assert [requests for _, requests in written(session, key.id)] == [3]
 
@@ -116,15 +134,9 @@ def test_a_key_that_was_seen_costs_a_list_no_question(committing_app: Flask) -> 
     client = committing_app.test_client()
     client.environ_base["HTTP_X_API_KEY"] = key
     client.get("/api/v1/orders")
-    asked = []
-
-    def note(*_: object) -> None:
-        asked.append(1)
-
-    event.listen(held.engine, "before_cursor_execute", note)
-    assert client.get("/api/v1/orders").status_code == 200
-    event.remove(held.engine, "before_cursor_execute", note)
-    assert asked == []
+    with asked(held.engine) as seen:
+        assert client.get("/api/v1/orders").status_code == 200
+    assert seen == []
 
 
 def test_a_revoked_key_changes_nothing_more_and_lists_for_some_seconds(
@@ -138,19 +150,3 @@ def test_a_revoked_key_changes_nothing_more_and_lists_for_some_seconds(
     assert client.delete(f"/api/v1/keys/{key.id}").json["state"] == "revoked"
     assert holder.post("/api/v1/orders", json={}).status_code == 401
     assert holder.get("/api/v1/orders").status_code == 401, "where it was seen to be revoked, it is for lists as well"
-
-
-def test_what_was_known_is_forgotten_in_time(app: Flask, session: Session, monkeypatch: pytest.MonkeyPatch) -> None:
-    key = make_key(session)
-    session.commit()
-    callers = Callers()
-    with app.test_request_context():
-        g.request_id = "tests"
-        callers.by_key(session, key.reveal(), fresh=False)
-        session.get_one(ApiKey, key.id).expires_at = NOW - timedelta(days=365)
-        session.commit()
-        assert callers.by_key(session, key.reveal(), fresh=False)
-        monkeypatch.setattr("luckygas.accounts.callers.KNOWN_SECONDS", KNOWN_SECONDS)
-        callers._known = {digest: (*known[:3], 0.0) for digest, known in callers._known.items()}  # noqa: SLF001
-        with pytest.raises(Exception, match="expired"):
-            callers.by_key(session, key.reveal(), fresh=False)

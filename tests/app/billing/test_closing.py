@@ -23,6 +23,7 @@ from luckygas.drivers.models import Driver
 from luckygas.ledger import service as ledger
 from luckygas.ledger.models import Entry
 from luckygas.resources import Resources
+from waiting import eventually
 
 PATH = "/api/v1/closings"
 BEFORE = date(2026, 5, 1)
@@ -215,9 +216,8 @@ def test_a_day_waits_for_what_is_being_booked_and_counts_it(committing_app: Flas
         closer.start()
         waits = text("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted")
         with sessions() as watcher:
-            while not watcher.scalar(waits):
-                assert closer.is_alive()
-    closer.join(10)
+            eventually(lambda: watcher.scalar(waits), "the wait of who closes")
+    closer.join(60)
     assert reports[0].report["total"]["sales_twd"] == 1700
     with sessions.begin() as second:
         assert sell(second, BEFORE).day == BEFORE + timedelta(days=1)

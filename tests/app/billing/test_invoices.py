@@ -10,7 +10,7 @@ from sqlalchemy import select, text
 from sqlalchemy.orm import Session
 
 import partners as stub
-from factories import TODAY, make_customer, make_driver, make_key, make_order
+from factories import TODAY, make_customer, make_driver, make_order, new_client
 from luckygas import worker
 from luckygas.billing import invoices, service
 from luckygas.billing.models import Invoice
@@ -187,9 +187,7 @@ def test_a_refusal_is_left_to_people(committing_app: Flask, committed, work, sel
     work()
     with committed() as session:
         assert invoices.catch_up(session, now=datetime.now(UTC) + LATER) == 0
-        key = make_key(session).reveal()
-    client = committing_app.test_client()
-    client.environ_base["HTTP_AUTHORIZATION"] = f"Bearer {key}"
+    client = new_client(committing_app)
     (dead,) = client.get("/api/v1/jobs").json["items"]
     assert (dead["name"], dead["last_failure"]) == ("billing.invoice", "Refused: einvoice answered 400")
     (waiting,) = client.get("/api/v1/invoices?status=wanted").json["items"]

@@ -74,6 +74,11 @@ def test_what_the_company_says_beyond_that_is_passed_over(send: Send) -> None:
     assert send(BANK, PAID | {"branch": "0012"}).json == {"is_new": True}
 
 
+def test_a_time_that_says_not_of_which_zone_is_refused_by_its_name(send: Send) -> None:
+    refused = send(BANK, PAID | {"paid_at": "2026-05-01T10:00:00"})
+    assert (refused.status_code, [error["field"] for error in refused.json["errors"]]) == (422, ["paid_at"])
+
+
 @pytest.mark.parametrize(("path", "body"), [(BANK, PAID), (CENTRE, news(1)), (BANK, {"anything": 1})])
 def test_a_bad_signature_is_refused_before_anything_is_read(known: Flask, send: Send, path: str, body: dict) -> None:
     unsigned = known.test_client().post(path, json=body)

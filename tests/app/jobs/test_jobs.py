@@ -1,6 +1,8 @@
 """The queue as the service uses it: real commits, and a real worker until it has nothing left to do."""
 
 import ast
+import os
+import signal
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -11,13 +13,14 @@ from flask.testing import FlaskClient
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
-from factories import make_customer, make_key
+from factories import make_customer, new_client
 from luckygas import worker
 from luckygas.config import Settings, WorkerSettings
 from luckygas.errors import Hopeless
 from luckygas.jobs import queue, service
 from luckygas.jobs.backoff import MOST_ATTEMPTS, wait_seconds
 from luckygas.resources import Resources
+from waiting import eventually
 
 PACKAGE = Path(__file__).parents[3] / "app" / "luckygas"
 
@@ -31,7 +34,6 @@ class Control:
 
 
 CONTROL = Control()
-TICKED = threading.Event()
 
 
 @queue.job("tests.note")
@@ -44,9 +46,9 @@ def note(session: Session, _held: Resources, *, number: int) -> None:
 
 @queue.job("tests.tick")
 def tick(session: Session, _held: Resources) -> None:
-    """Leave a customer behind."""
+    """Leave a customer behind, and have the worker stop once this is done, as systemd does."""
     make_customer(session, name="tick")
-    TICKED.set()
+    os.kill(os.getpid(), signal.SIGTERM)
 
 
 @pytest.fixture(autouse=True)
@@ -155,20 +157,22 @@ def test_two_workers_with_the_same_job_have_one_effect(control, committed, work)
 
     def hold() -> None:
         inside.set()
-        assert go_on.wait(10)
+        assert go_on.wait(60)
 
     control.act = hold
     enqueue(committed, 1)
     first = threading.Thread(target=work)
     first.start()
-    assert inside.wait(10)
+    assert inside.wait(60)
     with committed() as session:
         session.execute(text("UPDATE procrastinate_jobs SET status = 'todo', worker_id = NULL"))
     second = threading.Thread(target=work)
     second.start()
+    eventually(lambda: statuses(committed) == ["doing"], "the second worker's turn")
     go_on.set()
-    first.join(20)
-    second.join(20)
+    for thread in (first, second):
+        thread.join(60)
+        assert not thread.is_alive()
     assert control.ran == [1]
     assert effects(committed) == ["job 1"]
 
@@ -191,13 +195,14 @@ def test_a_job_whose_worker_is_gone_is_taken_over(control, committed, work, monk
     assert effects(committed) == ["job 1", "job 2"]
 
 
-def test_a_scheduled_job_begins_by_itself(control, committed, work, schedule) -> None:
+def test_a_scheduled_job_begins_by_itself(committed, settings, environ, schedule) -> None:
     schedule["tests.tick"] = "* * * * *"
-    TICKED.clear()
-    control.act = lambda: TICKED.wait(20)  # keeps the worker at work until its schedule has had its turn
-    enqueue(committed, 1)
-    work()
-    assert effects(committed) == ["job 1", "tick"]
+    too_late = threading.Timer(90, os.kill, (os.getpid(), signal.SIGTERM))
+    too_late.start()
+    # A worker that does not wait ends as soon as it finds nothing to do, which may be before its schedule's turn.
+    worker.run(settings, WorkerSettings.from_environ(environ))
+    too_late.cancel()
+    assert effects(committed) == ["tick"]
 
 
 def test_what_is_hopeless_dies_at_once_and_can_be_replayed(control, committing_app, committed, work) -> None:
@@ -207,10 +212,7 @@ def test_what_is_hopeless_dies_at_once_and_can_be_replayed(control, committing_a
     control.act = fail
     (number,) = enqueue(committed, 1)
     work()
-    with committed() as session:
-        key = make_key(session).reveal()
-    client = committing_app.test_client()
-    client.environ_base["HTTP_AUTHORIZATION"] = f"Bearer {key}"
+    client = new_client(committing_app)
     (dead,) = client.get("/api/v1/jobs").json["items"]
     assert (dead["id"], dead["status"], dead["arguments"]) == (number, "failed", {"number": 1})
     assert dead["last_failure"] == "Hopeless: somebody must enter a key"
