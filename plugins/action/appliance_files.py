@@ -11,7 +11,7 @@ from ansible.plugins.loader import lookup_loader
 
 
 class ActionModule(ActionBase):
-    """Turns `template`, `copy` and `tree` into content, and hands all of it to the module at once."""
+    """Turns `each`, `template`, `copy` and `tree` into content, and hands all of it to the module at once."""
 
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         """Run the module with the content of every file."""
@@ -19,8 +19,19 @@ class ActionModule(ActionBase):
         arguments = dict(self._task.args)
         if not isinstance(arguments.get("files"), list):
             raise AnsibleActionFail(f"appliance_files: `files` is to be a list, not {arguments.get('files')!r}")
-        arguments["files"] = [self.resolve(dict(entry), task_vars or {}) for entry in arguments["files"]]
+        arguments["files"] = [
+            self.resolve(one, variables)
+            for entry in arguments["files"]
+            for one, variables in self.repeat(dict(entry), task_vars or {})
+        ]
         return result | self._execute_module("appliance_files", module_args=arguments, task_vars=task_vars)
+
+    def repeat(self, entry: dict[str, Any], task_vars: dict[str, Any]) -> list[tuple[dict[str, Any], dict[str, Any]]]:
+        """Return an entry and what its template may use; or one for each of `each`, which the template calls `item`."""
+        if "each" not in entry:
+            return [(entry, task_vars)]
+        each = entry.pop("each")
+        return [(entry | {"path": entry["path"].replace("{}", one["name"])}, task_vars | {"item": one}) for one in each]
 
     def resolve(self, entry: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
         """Return an entry with its content in the place of where that comes from."""

@@ -34,6 +34,10 @@ options:
       content: {type: str, description: The text itself.}
       tree: {type: raw, description: "A directory there, or texts by name; path holds these files and no others."}
       link: {type: str, description: "Where a symbolic link points to; need not exist."}
+      each:
+        type: list
+        elements: dict
+        description: One such file for each of these. {} in the path is its C(name), C(item) in the template it itself.
       owner: {type: str, description: Instead of the one of all.}
       group: {type: str, description: Instead of the one of all.}
       mode: {type: str, description: "Octal, instead of the one of all; 0755 for a directory."}

@@ -1,4 +1,4 @@
-"""Ansible module: a systemd unit that runs with the configuration that is on disk."""
+"""Ansible module: systemd units that run with the configuration that is on disk."""
 
 from __future__ import annotations
 
@@ -13,15 +13,21 @@ from ansible.module_utils.basic import AnsibleModule
 
 DOCUMENTATION = """
 module: appliance_unit
-short_description: Keep a systemd unit enabled, running, and running with the configuration that is on disk
+short_description: Keep systemd units enabled, running, and running with the configuration that is on disk
 description:
   - Takes the place of a handler. A handler is lost when a run is broken off between the change of a file and the
     end of the play; the service then goes on with its old configuration and no later run notices. This module
     compares instead - the files' change times with the time at which systemd last started or reloaded the unit -
     so that every run, whatever happened to the one before it, ends in the same state.
-  - The unit's own file and drop-ins always count, and always need a restart.
+  - A unit's own file and drop-ins always count, and always need a restart.
+  - Several units take one round trip, and each is judged by itself. The first that fails ends it.
 options:
-  name: {type: str, required: true, description: "The unit, with its suffix."}
+  name: {type: list, elements: str, required: true, description: "The units, with their suffixes."}
+  each:
+    type: list
+    elements: str
+    default: [""]
+    description: What {} stands for in the names and files, one after the other; instances of a template, mostly.
   restart_on:
     type: list
     elements: path
@@ -44,8 +50,12 @@ options:
 """
 
 RETURN = """
-action: {type: str, returned: always, description: "none, start, restart or reload."}
-because: {type: str, returned: always, description: "The file or state that asked for the action; empty for none."}
+units:
+  type: dict
+  returned: always
+  description:
+    - By the unit's name, its C(action), which is none, start, restart or reload, and C(because), the file or state
+      that asked for it; empty for none.
 """
 
 TIME_FORMAT = "%Y-%m-%d %H:%M:%S.%f"
@@ -83,15 +93,15 @@ def newest(patterns: list[str]) -> tuple[float, str]:
     return max(found, default=(0.0, ""))
 
 
-def decide(module: AnsibleModule, state: dict[str, str]) -> tuple[str, str]:
+def decide(params: dict, state: dict[str, str]) -> tuple[str, str]:
     """Return the action that brings the unit to its configuration, and why."""
     if state.get("ActiveState") not in ("active", "reloading"):
         return "start", f"it is {state.get('ActiveState')}"
     unit_files = [state["FragmentPath"], *state["DropInPaths"].split()]
-    changed, path = newest([*module.params["restart_on"], *(glob.escape(file) for file in unit_files if file)])
-    if module.params["may_restart"] and changed > seconds(state["ActiveEnterTimestamp"]):
+    changed, path = newest([*params["restart_on"], *(glob.escape(file) for file in unit_files if file)])
+    if params["may_restart"] and changed > seconds(state["ActiveEnterTimestamp"]):
         return "restart", path
-    changed, path = newest(module.params["reload_on"])
+    changed, path = newest(params["reload_on"])
     if changed > seconds(state["StateChangeTimestamp"]):
         return "reload", path
     return "none", ""
@@ -117,22 +127,11 @@ def journal_tail(unit: str) -> str:
     return subprocess.run(command, capture_output=True, text=True, check=False).stdout  # noqa: S603
 
 
-def main() -> None:
-    """Entry point of the module."""
-    module = AnsibleModule(
-        argument_spec={
-            "name": {"type": "str", "required": True},
-            "restart_on": {"type": "list", "elements": "path", "default": []},
-            "reload_on": {"type": "list", "elements": "path", "default": []},
-            "may_restart": {"type": "bool", "default": True},
-            "check_command": {"type": "str"},
-        },
-        supports_check_mode=True,
-    )
-    unit = module.params["name"]
+def bring(module: AnsibleModule, unit: str, params: dict) -> tuple[bool, str, str]:
+    """Bring one unit to its configuration; return whether that changed it, by which action, and why."""
     state = properties(module, unit)
     if state.get("LoadState") == "not-found" and module.check_mode:
-        module.exit_json(changed=True, action="start", because="the unit is not installed yet")
+        return True, "start", "the unit is not installed yet"
     if state.get("NeedDaemonReload") == "yes" or state.get("LoadState") == "not-found":
         if not module.check_mode:
             run(module, "systemctl", "daemon-reload", fail="systemctl daemon-reload")
@@ -141,10 +140,10 @@ def main() -> None:
             module.fail_json(msg=f"There is no unit {unit}.")
 
     enable = not is_enabled(unit, state)
-    action, because = decide(module, state)
+    action, because = decide(params, state)
     if not module.check_mode:
-        if module.params["check_command"] and action != "none":
-            run(module, "/bin/sh", "-c", module.params["check_command"], fail=f"{unit} was left as it is")
+        if params["check_command"] and action != "none":
+            run(module, "/bin/sh", "-c", params["check_command"], fail=f"{unit} was left as it is")
         if enable:
             run(module, "systemctl", "enable", "--quiet", unit, fail=f"systemctl enable {unit}")
         if action != "none":
@@ -153,7 +152,37 @@ def main() -> None:
                 module.fail_json(
                     msg=f"systemctl {action} {unit}: {(err or out).strip()}\n{journal_tail(unit)}", rc=code
                 )
-    module.exit_json(changed=enable or action != "none", action=action, because=because)
+    return enable or action != "none", action, because
+
+
+def fill(params: dict) -> dict[str, dict]:
+    """Return every unit with its own parameters, in which {} stands no more."""
+    return {
+        name.replace("{}", one): params
+        | {key: [path.replace("{}", one) for path in params[key]] for key in ("restart_on", "reload_on")}
+        for one in params["each"]
+        for name in params["name"]
+    }
+
+
+def main() -> None:
+    """Entry point of the module."""
+    module = AnsibleModule(
+        argument_spec={
+            "name": {"type": "list", "elements": "str", "required": True},
+            "each": {"type": "list", "elements": "str", "default": [""]},
+            "restart_on": {"type": "list", "elements": "path", "default": []},
+            "reload_on": {"type": "list", "elements": "path", "default": []},
+            "may_restart": {"type": "bool", "default": True},
+            "check_command": {"type": "str"},
+        },
+        supports_check_mode=True,
+    )
+    done = {unit: bring(module, unit, params) for unit, params in fill(module.params).items()}
+    module.exit_json(
+        changed=any(changed for changed, _, _ in done.values()),
+        units={unit: {"action": action, "because": because} for unit, (_, action, because) in done.items()},
+    )
 
 
 if __name__ == "__main__":

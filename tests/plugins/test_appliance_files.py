@@ -2,6 +2,7 @@
 
 import grp
 import hashlib
+import importlib.util
 import json
 import os
 import pwd
@@ -12,7 +13,11 @@ from pathlib import Path
 
 import pytest
 
-MODULE = Path(__file__).parents[2] / "plugins/modules/appliance_files.py"
+PLUGINS = Path(__file__).parents[2] / "plugins"
+MODULE = PLUGINS / "modules/appliance_files.py"
+spec = importlib.util.spec_from_file_location("appliance_files_action", PLUGINS / "action/appliance_files.py")
+action = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(action)
 ME = {"owner": pwd.getpwuid(os.getuid()).pw_name, "group": grp.getgrgid(os.getgid()).gr_name}
 
 
@@ -163,3 +168,13 @@ def test_the_digest_of_what_is_gone_is_forgotten(tmp_path):
     old.unlink()
     apply({"path": str(new), "content": "x"}, record=str(record))
     assert list(json.loads(record.read_text())) == [str(new)]
+
+
+def test_one_entry_stands_for_a_file_of_each():
+    instances = [{"name": "a", "port": 1}, {"name": "b", "port": 2}]
+    entry = {"path": "/etc/x-{}.conf", "template": "x.j2", "mode": "0640"}
+    assert action.ActionModule.repeat(None, entry | {"each": instances}, {"site": "y"}) == [
+        (entry | {"path": "/etc/x-a.conf"}, {"site": "y", "item": instances[0]}),
+        (entry | {"path": "/etc/x-b.conf"}, {"site": "y", "item": instances[1]}),
+    ]
+    assert action.ActionModule.repeat(None, entry, {"site": "y"}) == [(entry, {"site": "y"})]

@@ -27,6 +27,7 @@ GOOD |= {
     "site_alert_webhook": "",
     "site_alert_slack": "#lucky-gas",
     "site_alert_heartbeat": "https://example.tw/ping/1234",
+    "site_traces": "http://192.0.2.8:4318/v1/traces",
 }
 QUESTIONS = list(GOOD)
 MINIMUM = {"cpus": 4, "memory_gb": 8, "disk_gb": 100, "free_gb": 10}
@@ -87,6 +88,9 @@ def test_every_lack_of_size_is_reported_with_what_was_found():
         ("site_alert_webhook", "example.tw/alerts"),
         ("site_alert_slack", "lucky gas"),
         ("site_alert_heartbeat", "ftp://example.tw"),
+        ("site_traces", "https://example.tw:4318"),
+        ("site_traces", "https://me:secret@example.tw:4318/v1/traces"),
+        ("site_traces", "example.tw:4318/v1/traces"),
         ("site_cors_origins", "https://shop.example.tw"),
         ("site_cors_origins", ["https://shop.example.tw/"]),
         ("site_cors_origins", ["*"]),
@@ -185,3 +189,13 @@ def test_a_mirror_without_a_name_is_reported():
     assert "mirror.invalid" in problem
     assert preflight.unreachable_mirrors(["localhost"]) == []
     assert preflight.unreachable_mirrors([]) != []
+
+
+def test_a_package_is_there_when_it_is_so_as_a_whole_and_was_asked_for():
+    table = "ii nginx\nii openssl\niF redis-server\nrc certbot\nii sudo\nii zlib1g\n"
+    states = "\n".join(
+        f"Package: {name}\nArchitecture: amd64\nAuto-Installed: {auto}\n"
+        for name, auto in (("openssl", 1), ("sudo", 0), ("zlib1g", 1))
+    )
+    assert preflight.installed(table, states) == ["nginx", "sudo"]
+    assert preflight.installed(table, "") == ["nginx", "openssl", "sudo", "zlib1g"]

@@ -1,12 +1,13 @@
 """When a unit is started, restarted, reloaded, or left alone."""
 
 import importlib.util
+import json
 import os
+import subprocess
 import sys
 import time
 from datetime import UTC, datetime
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 
@@ -15,6 +16,14 @@ spec = importlib.util.spec_from_file_location("appliance_unit", PATH)
 unit = importlib.util.module_from_spec(spec)
 sys.modules["appliance_unit"] = unit
 spec.loader.exec_module(unit)
+
+# Of which the instance a runs; what it is told to do, it writes down.
+SYSTEMCTL = """#!/bin/sh
+[ "$1" = show ] || { echo "$@" >>"$LOG"; exit; }
+printf '%s\\n' LoadState=loaded UnitFileState=static NeedDaemonReload=no FragmentPath= DropInPaths=
+printf '%s\\n' ActiveEnterTimestamp= StateChangeTimestamp=
+case $* in *@a.service) echo ActiveState=active ;; *) echo ActiveState=inactive ;; esac
+"""
 
 
 def stamp(seconds):
@@ -43,7 +52,7 @@ def decide(files):
             "reload_on": [str(files / "reload.conf")],
             "may_restart": may_restart,
         }
-        return unit.decide(SimpleNamespace(params=params), defaults | state)
+        return unit.decide(params, defaults | state)
 
     return decide
 
@@ -106,6 +115,35 @@ def test_a_unit_is_enabled_only_in_every_way_that_it_asks_for(tmp_path):
     assert not unit.is_enabled("x.service", state | {"UnitFileState": "disabled"}, tmp_path)
     assert unit.is_enabled("y.service", state | {"UnitFileState": "static"}, tmp_path)
     assert unit.is_enabled("a.slice", {"UnitFileState": "", "FragmentPath": "", "DropInPaths": ""}, tmp_path)
+
+
+@pytest.mark.parametrize("check", [False, True])
+def test_of_several_units_only_the_one_that_does_not_run_is_started(tmp_path, check):
+    log, systemctl = tmp_path / "log", tmp_path / "systemctl"
+    systemctl.write_text(SYSTEMCTL)
+    systemctl.chmod(0o755)
+    arguments = {"name": "x@{}.service", "each": ["a", "b"], "_ansible_check_mode": check}
+    done = subprocess.run(  # noqa: S603
+        [sys.executable, PATH],
+        input=json.dumps({"ANSIBLE_MODULE_ARGS": arguments}),
+        env=os.environ | {"PATH": f"{tmp_path}:{os.environ['PATH']}", "LOG": str(log)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    answer = json.loads(done.stdout)
+    assert answer["changed"] is True
+    assert answer["units"]["x@a.service"] == {"action": "none", "because": ""}
+    assert answer["units"]["x@b.service"] == {"action": "start", "because": "it is inactive"}
+    assert (log.read_text() if log.exists() else "") == ("" if check else "start x@b.service\n")
+
+
+def test_each_unit_is_judged_by_files_of_its_own():
+    params = {"name": ["x@{}.service"], "each": ["a", "b"], "restart_on": ["/etc/{}.conf", "/etc/all"], "reload_on": []}
+    filled = unit.fill(params)
+    assert list(filled) == ["x@a.service", "x@b.service"]
+    assert filled["x@b.service"]["restart_on"] == ["/etc/b.conf", "/etc/all"]
+    assert list(unit.fill(params | {"name": ["x.timer", "y.timer"], "each": [""]})) == ["x.timer", "y.timer"]
 
 
 def test_times_keep_their_microseconds():
