@@ -19,6 +19,7 @@ from zoneinfo import ZoneInfo
 import psycopg
 from flask import Flask
 from flask.testing import FlaskClient
+from prometheus_client import CollectorRegistry, generate_latest
 from psycopg.conninfo import conninfo_to_dict
 from redis import Redis
 from sqlalchemy import event, text
@@ -30,6 +31,7 @@ from luckygas.config import MigrationSettings, Settings
 from luckygas.db.migrate import upgrade
 from luckygas.demo.load import load
 from luckygas.demo.records import Company
+from luckygas.exposition import State
 from luckygas.orders.schemas import OrderQuery
 from luckygas.predictions import service as predictions
 from luckygas.resources import Resources
@@ -40,6 +42,7 @@ UNTIL, DAYS = date(2026, 5, 1), 730
 ORDERS_OF_A_CUSTOMER = 22
 WARM_UP = 6
 GOAL = 1.5
+SCRAPE = "figures"
 PLANS = Path("/plans")
 
 
@@ -50,6 +53,7 @@ class Place:
     orders: int
     app: Flask
     client: FlaskClient
+    figures: CollectorRegistry
     largest: dict[str, int]
     statements: list[tuple[str, object]] = field(default_factory=list)
     database_seconds: float = 0
@@ -87,13 +91,14 @@ def prepare() -> str:
 
 def build(orders: int, credentials: str) -> Place:
     """Make a database of about so many orders and a service on it."""
-    name, began = f"bench_{orders}", time.monotonic()
+    name = f"bench_{orders}"
     with psycopg.connect(os.environ["TEST_DATABASE_URL"], autocommit=True) as connection:
         connection.execute(f"CREATE DATABASE {name} OWNER luckygas_owner".encode())
         connection.execute(f"ALTER DATABASE {name} SET timezone TO 'Asia/Taipei'".encode())
     environ = environ_of(name, credentials)
     own = MigrationSettings.from_environ(environ)
     upgrade(own)
+    began = time.monotonic()
     company = Company(customers=orders // ORDERS_OF_A_CUSTOMER, days=DAYS, until=UNTIL, seed=orders)
     with psycopg.connect(own.database_url) as connection:
         written = load(connection, company, lambda *_: None)
@@ -112,12 +117,17 @@ def build(orders: int, credentials: str) -> Place:
         connection.execute("VACUUM ANALYZE")
     client = app.test_client()
     client.environ_base["HTTP_AUTHORIZATION"] = f"Bearer {key.reveal()}"
-    place = Place(written, app, client, {})
+    figures = CollectorRegistry()
+    figures.register(State(resources))
+    place = Place(written, app, client, figures, {})
     for table in ("customers", "orders", "cylinders"):
         ((place.largest[table],),) = place.rows(f"SELECT max(id) FROM {table}")
     watch(place)
-    size = f"{written:,} orders of {company.customers:,} customers"
-    print(f"{size}: loaded in {loaded:.0f} s, predicted in {predicted:.0f} s", flush=True)
+    costs = (
+        f"loaded in {loaded:.0f} s, {1e6 * loaded / written:.0f} us each;"
+        f" learned and predicted in {predicted:.0f} s, {1e3 * predicted / company.customers:.1f} ms a customer"
+    )
+    print(f"{written:,} orders of {company.customers:,} customers: {costs}", flush=True)
     return place
 
 
@@ -202,6 +212,7 @@ REQUESTS: dict[str, Callable[[Place, Random], str]] = {
     "predictions, of a day": lambda _, r: f"predictions?due_on={UNTIL + timedelta(days=r.randrange(9))}",
     "suggestions, open": lambda *_: "suggestions?status=open",
     "suggestions, of a day": lambda *_: f"suggestions?for_day={UNTIL + timedelta(days=1)}",
+    "a scrape by Prometheus": lambda *_: SCRAPE,
 }
 
 
@@ -211,6 +222,9 @@ def ask(place: Place, path: str) -> tuple[float, float]:
         place.database_seconds = 0
         place.statements.clear()
         began = time.perf_counter()
+        if path == SCRAPE:
+            generate_latest(place.figures)
+            return 1000 * (time.perf_counter() - began), 1000 * place.database_seconds
         response = place.client.get(f"/api/v1/{path}")
         took = time.perf_counter() - began
         if response.status_code != 429:

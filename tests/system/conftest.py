@@ -1,6 +1,7 @@
 """The converged appliance, as its operator and as its clients reach it."""
 
 import http.client
+import itertools
 import json
 import os
 import re
@@ -35,7 +36,7 @@ class Appliance:
     """A container that stands in for the machine; reached by podman from inside, by HTTPS from outside."""
 
     def __init__(self, container: str, secrets: Path):
-        self.container = container
+        self.container, self._secrets = container, secrets
         self.environment = os.environ | {
             "LUCKYGAS_CONTAINER": container,
             "LUCKYGAS_SECRETS": str(secrets),
@@ -53,9 +54,6 @@ class Appliance:
         )  # fmt: skip
         assert not check or done.returncode == 0, f"{command}: {done.stdout}{done.stderr}"
         return done
-
-    def sql(self, statement: str) -> list[str]:
-        return self.run(f'psql -XtA -U postgres -d luckygas -c "{statement}"').stdout.splitlines()
 
     @property
     def address(self) -> str:
@@ -89,6 +87,14 @@ class Appliance:
         name = f"test-{time.time_ns()}"
         return self.run(f"luckygas-app key create --role {role} --tier {tier} --name {name}").stdout.strip()
 
+    def secrets(self) -> dict[str, str]:
+        """Return the secrets by their names, as the playbook's machine has them; of several in a file the first."""
+        return {file.name: file.read_text().splitlines()[0] for file in self._secrets.iterdir()}
+
+    def forget_secret(self, name: str) -> None:
+        """Have the next run of the playbook make another one."""
+        (self._secrets / name).unlink()
+
     def restart_machine(self) -> None:
         subprocess.run(["podman", "restart", "--time", "60", self.container], check=True, capture_output=True)  # noqa: S603, S607
         subprocess.run([ROOT / "sandbox/machine", "boot", self.container], check=True)  # noqa: S603
@@ -117,16 +123,23 @@ class Play:
 
     @property
     def changed(self) -> int:
-        return int(re.search(r"changed=(\d+)", self.output).group(1))
+        return int(re.search(r"^\S+ +: ok=\d+ +changed=(\d+)", self.output, re.MULTILINE).group(1))
+
+    @property
+    def changes(self) -> list[str]:
+        """Return the names of the tasks and handlers that changed something, however talkative the run was."""
+        said = re.findall(r"^(?:(?:TASK|RUNNING HANDLER) \[(.*)\] \**|(changed): .*)$", self.output, re.MULTILINE)
+        return [task for (task, _), (_, changed) in itertools.pairwise(said) if task and changed]
 
 
 def wait_until(condition: Callable[[], object], what: str, seconds: float = 30) -> object:
     """Return the first true value of `condition`; fail with `what` was waited for when there is none in time."""
     deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
+    while (looked := time.monotonic()) < deadline:
         if value := condition():
             return value
-        time.sleep(0.1)
+        # What is waited for needs the processor as well.
+        time.sleep(max(0.1, time.monotonic() - looked))
     return pytest.fail(f"waited {seconds} s in vain for {what}")
 
 
@@ -140,13 +153,10 @@ def appliance() -> Appliance:
 @pytest.fixture(scope="session")
 def machine() -> Machine:
     """Return the same appliance as those see it who break its database, with a table for their writes."""
-    password = (Path(os.environ["LUCKYGAS_SECRETS"]) / "database_password").read_text().split()[0]
-    machine = Machine(os.environ["LUCKYGAS_CONTAINER"], password)
+    machine = Machine(os.environ["LUCKYGAS_CONTAINER"], Path(os.environ["LUCKYGAS_SECRETS"]))
     machine.wait_until_whole()
-    machine.sql(
-        machine.primary(), "CREATE TABLE IF NOT EXISTS chaos (id text PRIMARY KEY, at timestamptz DEFAULT now())"
-    )
-    machine.sql(machine.primary(), "GRANT INSERT, SELECT ON chaos TO luckygas_app; TRUNCATE chaos")
+    machine.on_primary("CREATE TABLE IF NOT EXISTS chaos (id text PRIMARY KEY, at timestamptz DEFAULT now())")
+    machine.on_primary("GRANT INSERT, SELECT ON chaos TO luckygas_app; TRUNCATE chaos")
     return machine
 
 

@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass
 
-from conftest import Appliance
+from conftest import ROOT, Appliance
 
 PATH = "/api/v1/orders?limit=1"
 FORBIDDEN_PATH = "/api/v1/drivers"
@@ -111,22 +111,9 @@ def statuses(replies: list[Reply]) -> Counter[int]:
     return Counter(reply.status for reply in replies)
 
 
-MAKER = """
-from datetime import UTC, datetime, timedelta
-from luckygas import tools
-from luckygas.access import Role, Tier
-from luckygas.accounts import service
-with tools.transaction() as (session, resources):
-    for number in range({count}):
-        print(service.create_key(
-            session, pepper=resources.settings.api_key_pepper, name=f"limits-{{number}}", role=Role.SERVICE,
-            tier=Tier("{tier}"), scopes=None, owner_id=None, expires_at=datetime.now(UTC) + timedelta(days=1),
-        ).reveal())
-"""
-
-
 def make_keys(appliance: Appliance, count: int, tier: str = "basic") -> list[str]:
     """Make many keys at once, by the service's own code with its own settings and secrets."""
     program = "sed 's#/venv/bin/luckygas-app\"#/venv/bin/python\" -#' /usr/local/sbin/luckygas-app"
     appliance.run(f"{program} >/tmp/luckygas-python")
-    return appliance.run("sh /tmp/luckygas-python", stdin=MAKER.format(count=count, tier=tier)).stdout.split()
+    maker = (ROOT / "tests/system/make_keys.py").read_text()
+    return appliance.run(f"sh /tmp/luckygas-python {tier} {count}", stdin=maker).stdout.split()

@@ -2,7 +2,9 @@
 
 import itertools
 import json
+import os
 import subprocess
+import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -10,6 +12,16 @@ from pathlib import Path
 from typing import Self
 
 HERE = Path(__file__).parent
+
+
+def run_in_network_of(name: str, *arguments: str, place: Path, **environment: str) -> subprocess.Popen:
+    """Run something in the network of a machine, with the Python and the packages of the tests."""
+    asked = ["podman", "inspect", "--format", "{{.State.Pid}}", name]
+    pid = subprocess.run(asked, check=True, capture_output=True, text=True).stdout.strip()
+    # It ends with the tests, also when they are killed.
+    command = ["setpriv", "--pdeathsig=KILL", "nsenter", "--net", f"--target={pid}", sys.executable, *arguments]
+    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    return subprocess.Popen(command, cwd=place, env=os.environ | environment, **quiet)
 
 
 @dataclass(frozen=True)
@@ -28,7 +40,12 @@ class Machine:
     """A container that stands in for the VM."""
 
     name: str
-    password: str
+    secrets: Path
+
+    @property
+    def password(self) -> str:
+        """Return the service's for the database, which tests may have replaced."""
+        return (self.secrets / "database_password").read_text().split()[0]
 
     def run(
         self, command: str, *, check: bool = True, timeout: float = 120, environment: dict[str, str] | None = None
@@ -68,12 +85,19 @@ class Machine:
         command = f'psql -XAtq -v ON_ERROR_STOP=1 {where} -c "{statement}"'
         return self.run(command, **options)
 
+    def on_primary(self, statement: str, database: str = "luckygas", *, check: bool = True, **options) -> str:
+        """Run SQL where writes go; without `check` nothing comes back while nobody leads."""
+        leader = self.status().get("primary")
+        return self.sql(leader, statement, database, check=check, **options) if leader or check else ""
+
     def wait(self, condition: Callable[[], object], why: str, timeout: float = 60) -> float:
         """Wait until a condition holds; return how long that took."""
-        began = time.monotonic()
+        began = looked = time.monotonic()
         while not condition():
             assert time.monotonic() - began < timeout, f"waited {timeout} s until {why}; status: {self.status()}"
-            time.sleep(0.2)
+            # What is waited for needs the processor as well.
+            time.sleep(max(0.2, time.monotonic() - looked))
+            looked = time.monotonic()
         return time.monotonic() - began
 
     def reboot(self) -> None:
@@ -141,7 +165,7 @@ class Load:
             check=True,
             stdout=subprocess.DEVNULL,
         )
-        self.machine.wait(self.acknowledged, "the load writes", 20)
+        self.machine.wait(self.acknowledged, "the load writes")
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -175,7 +199,7 @@ class Load:
 
     def lost(self) -> set[str]:
         """Return the acknowledged writes that the primary does not have."""
-        kept = set(self.machine.sql(self.machine.primary(), "SELECT id FROM chaos").split())
+        kept = set(self.machine.on_primary("SELECT id FROM chaos").split())
         return {write.key for write in self.writes if write.port} - kept
 
     def outage(self, fault: float, old_port: int) -> float:

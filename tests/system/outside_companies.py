@@ -1,6 +1,6 @@
-"""Run inside of the machine: the outside companies on one port, told by requests how to behave.
+"""Run inside of the machine: the outside companies on one port, told by requests how to behave, and a collector.
 
-python outside_companies.py PORT     beside it stand partners.py and the companies' secrets
+python outside_companies.py PORT     beside it stand partners.py, receiver.py, serving.py and the companies' secrets
 """
 
 import itertools
@@ -9,9 +9,11 @@ import time
 from pathlib import Path
 
 from flask import jsonify, request
+from werkzeug.middleware.dispatcher import DispatcherMiddleware
 from werkzeug.serving import make_server
 
 import partners
+import receiver
 
 SECRETS = [path.read_text(encoding="utf-8").strip() for path in Path(__file__).parent.glob("*_secret")]
 is_signed = partners.is_signed
@@ -38,4 +40,5 @@ def told():
     return jsonify(invoices=companies.invoices, void=companies.void)
 
 
-make_server("127.0.0.1", int(sys.argv[1]), app, threaded=True).serve_forever()
+both = DispatcherMiddleware(app, {"/collector": receiver.Receiver().app()})
+make_server("127.0.0.1", int(sys.argv[1]), both, threaded=True).serve_forever()

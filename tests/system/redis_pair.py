@@ -48,7 +48,7 @@ class Pair:
             fields = self.cli(26379, "SENTINEL REPLICAS luckygas").split()
             return "flags slave " in " ".join(fields) + " " and "master-link-status ok" in " ".join(fields)
 
-        wait_until(known, f"the sentinels to know the replica of {port}", 20)
+        wait_until(known, f"the sentinels to know the replica of {port}", 60)
 
     def hurt(self, command: str) -> float:
         """Do harm and return when."""
@@ -80,7 +80,7 @@ class Load:
         python = "/opt/luckygas/current/venv/bin/python"
         unit = f"redis-load-{time.monotonic_ns()}"
         self.pair.run(f"systemd-run --quiet --unit={unit} {python} /tmp/redis_load.py {self.log} {self.period}")
-        wait_until(self.acknowledged, "the load to write", 20)
+        wait_until(self.acknowledged, "the load to write", 60)
         return self
 
     def __exit__(self, *_: object):

@@ -33,7 +33,7 @@ def begin_again(machine: Machine) -> None:
 
 
 def keys(machine: Machine) -> set[str]:
-    return set(machine.sql(machine.primary(), "SELECT id FROM chaos").split())
+    return set(machine.on_primary("SELECT id FROM chaos").split())
 
 
 @pytest.fixture(autouse=True)
@@ -69,7 +69,7 @@ def test_back_to_just_before_rows_were_destroyed(machine: Machine, appliance: Ap
         time.sleep(2)  # the load has to have written something, on both sides of the moment
         moment = time.time()
         time.sleep(1)
-        machine.sql(machine.primary(), "DELETE FROM chaos WHERE random() < 0.5")
+        machine.on_primary("DELETE FROM chaos WHERE random() < 0.5")
     to = datetime.fromtimestamp(moment, UTC).isoformat(sep=" ")
     with Load(machine, 4, 0.1) as during:
         said = machine.run(f"luckygas restore --to '{to}' --into production --yes-i-mean luckygas", timeout=300)
@@ -90,15 +90,15 @@ def test_back_to_just_before_rows_were_destroyed(machine: Machine, appliance: Ap
 
 
 def test_one_table_comes_back_beside_the_present_one(machine: Machine) -> None:
-    machine.sql(machine.primary(), "TRUNCATE chaos")
-    machine.sql(machine.primary(), "INSERT INTO chaos (id) SELECT 'row-' || n FROM generate_series(1, 1000) n")
+    machine.on_primary("TRUNCATE chaos")
+    machine.on_primary("INSERT INTO chaos (id) SELECT 'row-' || n FROM generate_series(1, 1000) n")
     at = datetime.now(UTC).isoformat(sep=" ")
-    machine.sql(machine.primary(), "DELETE FROM chaos")
+    machine.on_primary("DELETE FROM chaos")
     said = machine.run(f"luckygas restore-table chaos --to '{at}'")
     copy = said.split(" as ")[-1].split()[0]
-    assert machine.sql(machine.primary(), f"SELECT count(*) FROM {copy}") == "1000"
-    assert machine.sql(machine.primary(), "SELECT count(*) FROM chaos") == "0"
-    machine.sql(machine.primary(), "DROP SCHEMA restored CASCADE")
+    assert machine.on_primary(f"SELECT count(*) FROM {copy}") == "1000"
+    assert machine.on_primary("SELECT count(*) FROM chaos") == "0"
+    machine.on_primary("DROP SCHEMA restored CASCADE")
 
 
 def test_the_machine_has_to_be_named(machine: Machine) -> None:
@@ -127,8 +127,8 @@ FLIP = "printf '\\377\\0\\377\\0' | dd of={0} bs=1 seek=$(($(stat -c %s {0}) / 2
 def test_a_damaged_backup_does_not_pass(machine: Machine, damage: str, file: str, complaint: str) -> None:
     machine.run("luckygas backup --full")
     for _ in range(2):  # something must come after what is damaged
-        machine.sql(machine.primary(), "INSERT INTO chaos (id) VALUES (random())")
-        machine.sql(machine.primary(), "SELECT pg_switch_wal()")
+        machine.on_primary("INSERT INTO chaos (id) VALUES (random())")
+        machine.on_primary("SELECT pg_switch_wal()")
     machine.wait(lambda: backups(machine)["archive"]["waiting_segments"] == 0, "all is archived")
     path = machine.run(file)
     machine.run(f"cp -p {path} /tmp/intact; {damage.format(path)}")

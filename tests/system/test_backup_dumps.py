@@ -32,11 +32,11 @@ def whole(machine: Machine):
 @pytest.fixture
 def dump(machine: Machine) -> dict:
     """Write a dump that holds a thousand rows, and lose the rows."""
-    machine.sql(machine.primary(), "TRUNCATE chaos")
-    machine.sql(machine.primary(), "INSERT INTO chaos (id) SELECT 'row-' || n FROM generate_series(1, 1000) n")
+    machine.on_primary("TRUNCATE chaos")
+    machine.on_primary("INSERT INTO chaos (id) SELECT 'row-' || n FROM generate_series(1, 1000) n")
     said = machine.run("luckygas backup dump")
     assert f"from {machine.primary()}" not in said, "a standby is there for that"
-    machine.sql(machine.primary(), "DELETE FROM chaos")
+    machine.on_primary("DELETE FROM chaos")
     return dumps(machine, "dump")[-1]
 
 
@@ -47,22 +47,22 @@ def test_a_dump_is_restored_before_it_counts_and_brings_a_table_back(machine: Ma
     assert machine.run(f"stat -c %a:%U {dump['file']}") == "600:root"
     said = machine.run(f"luckygas restore-table chaos --set {dump['label']}")
     copy = said.split(" as ")[-1].split()[0]
-    assert machine.sql(machine.primary(), f"SELECT count(*) FROM {copy}") == "1000"
-    machine.sql(machine.primary(), "DROP SCHEMA restored CASCADE")
+    assert machine.on_primary(f"SELECT count(*) FROM {copy}") == "1000"
+    machine.on_primary("DROP SCHEMA restored CASCADE")
     assert machine.run("ls /var/lib/postgresql/scratch") == ""
     print(f"\n{dump['rows']} rows, restored in {dump['restore_seconds']} s, {dump['stored_bytes'] >> 10} KB")
 
 
 def test_a_dump_that_cannot_be_restored_does_not_count(machine: Machine) -> None:
     before = machine.run(f"ls -A {SEALED}/*.dump.gpg", check=False)
-    machine.sql(machine.primary(), "; ".join(UNRESTORABLE))
+    machine.on_primary("; ".join(UNRESTORABLE))
     try:
         said = machine.run("luckygas backup dump; echo exit $?")
         machine.run("luckygas backup watch")
         failing = metric(machine, 'luckygas_backup_failing{work="dump"}')
         problems = backups(machine)["problems"]
     finally:
-        machine.sql(machine.primary(), "DROP TABLE checked, lim; DROP FUNCTION fits")
+        machine.on_primary("DROP TABLE checked, lim; DROP FUNCTION fits")
     assert 'relation "lim" does not exist' in said
     assert said.endswith("exit 1")
     assert failing == 1

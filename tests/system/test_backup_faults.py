@@ -7,6 +7,8 @@ import pytest
 from machine import Load, Machine
 from test_backup import ARCHIVE, METRICS, REPOSITORY, backups, begin_again, labels, metric
 
+from conftest import Appliance
+
 STATE = "/var/lib/luckygas/database/state.json"
 WAIT_FOR_COPYING = "until pgrep -f 'pgbackrest.*--type=full.*backup$' >/dev/null; do sleep 0.02; done"
 
@@ -25,7 +27,7 @@ def large(machine: Machine):
     machine.sql(leader, "CREATE TABLE bulk AS SELECT n, md5(n::text) AS text FROM generate_series(1, 2000000) n")
     yield
     machine.wait_until_whole(120)
-    machine.sql(machine.primary(), "DROP TABLE bulk")
+    machine.on_primary("DROP TABLE bulk")
 
 
 def test_a_failover_leaves_no_gap_in_the_archive(machine: Machine) -> None:
@@ -101,8 +103,8 @@ def test_without_room_nothing_is_begun_and_it_is_said(machine: Machine) -> None:
     try:
         machine.run(f"dd if=/dev/zero of={REPOSITORY}/filler bs=1M 2>/dev/null; true")
         said = machine.run("luckygas backup; echo exit $?")
-        machine.sql(machine.primary(), "INSERT INTO chaos (id) VALUES (random())")
-        machine.sql(machine.primary(), "SELECT pg_switch_wal()")
+        machine.on_primary("INSERT INTO chaos (id) VALUES (random())")
+        machine.on_primary("SELECT pg_switch_wal()")
         machine.wait(lambda: backups(machine)["archive"]["waiting_segments"], "WAL waits")
         machine.run("luckygas backup watch")
         failing = metric(machine, 'luckygas_backup_failing{work="backup"}')
@@ -124,17 +126,17 @@ def test_without_room_nothing_is_begun_and_it_is_said(machine: Machine) -> None:
 @pytest.mark.parametrize("seconds", [0.5, *(pytest.param(at, marks=pytest.mark.long) for at in (0.0, 1.0, 1.5))])
 def test_a_restore_that_was_killed_ends_whole(machine: Machine, seconds: float) -> None:
     """Killed after it began to take over: the old data leads, or the restored one, and never both."""
-    machine.sql(machine.primary(), "INSERT INTO chaos (id) VALUES (random())")
+    machine.on_primary("INSERT INTO chaos (id) VALUES (random())")
     at = machine.run("date +'%F %T.%N%:z' | sed -E 's/([0-9]{6})[0-9]{3}/\\1/'")
-    machine.sql(machine.primary(), "INSERT INTO chaos (id) VALUES ('after-' || random())")
-    rows = int(machine.sql(machine.primary(), "SELECT count(*) FROM chaos"))
+    machine.on_primary("INSERT INTO chaos (id) VALUES ('after-' || random())")
+    rows = int(machine.on_primary("SELECT count(*) FROM chaos"))
     begun = f"until grep -q failover {STATE}; do sleep 0.02; done"
     machine.run(
         f"luckygas restore --to '{at}' --into production --yes-i-mean luckygas >/tmp/restore.log 2>&1 & restore=$!;"
         f' timeout 60 sh -c "{begun}"; sleep {seconds}; kill -9 $restore'
     )
     machine.wait_until_whole(120)
-    left = int(machine.sql(machine.primary(), "SELECT count(*) FROM chaos"))
+    left = int(machine.on_primary("SELECT count(*) FROM chaos"))
     print(
         f"\nkilled {seconds} s after it began to take over: {'the old' if left == rows else 'the restored'} data leads"
     )
@@ -143,9 +145,27 @@ def test_a_restore_that_was_killed_ends_whole(machine: Machine, seconds: float) 
 
 
 @pytest.mark.long
+def test_all_data_directories_are_gone(machine: Machine, appliance: Appliance) -> None:
+    """As docs/disaster-recovery.md says; what was archived is there again."""
+    machine.run("luckygas backup --full")
+    machine.on_primary("TRUNCATE chaos")
+    machine.on_primary("INSERT INTO chaos (id) SELECT 'row-' || n FROM generate_series(1, 100) n")
+    machine.on_primary("SELECT pg_switch_wal()")
+    machine.wait(lambda: not backups(machine)["archive"]["waiting_segments"], "all is archived")
+    machine.run("pkill -KILL -x postgres; rm -rf /var/lib/postgresql/17/* || rm -rf /var/lib/postgresql/17/*")
+    machine.wait(lambda: "no instance takes writes" in machine.run("luckygas db status", check=False), "it is told", 60)
+    print(machine.run("luckygas restore --latest --into production --yes-i-mean luckygas", timeout=300))
+    machine.wait_until_whole(120)
+    assert machine.on_primary("SELECT count(*) FROM chaos") == "100"
+    machine.wait(lambda: appliance.health() == "ok", "the service is well")
+    machine.run("luckygas backup --full && luckygas backup prove", timeout=300)
+    assert appliance.playbook("site.yml").changed == 0
+
+
+@pytest.mark.long
 def test_an_idle_database_is_archived_within_a_minute(machine: Machine) -> None:
-    segment = machine.sql(machine.primary(), "INSERT INTO chaos (id) VALUES (random())")
-    segment = machine.sql(machine.primary(), "SELECT pg_walfile_name(pg_current_wal_lsn())")
+    segment = machine.on_primary("INSERT INTO chaos (id) VALUES (random())")
+    segment = machine.on_primary("SELECT pg_walfile_name(pg_current_wal_lsn())")
     began = time.monotonic()
     machine.wait(lambda: machine.run(f"ls {REPOSITORY}/archive/luckygas/*/*/{segment}-*", check=False), "archived", 75)
     print(f"\nthe archive was {time.monotonic() - began:.0f} s behind; see also {METRICS}")

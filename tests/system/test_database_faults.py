@@ -71,8 +71,8 @@ def test_stopped_while_it_starts(machine: Machine) -> None:
     unit, log = f"postgresql@17-{standby}", f"/var/log/postgresql/postgresql-17-{standby}.log"
     machine.run(f"systemctl stop {SUPERVISOR} luckygas-database-reconcile.timer {unit}; systemctl reset-failed {unit}")
     answers = f"psql -XAtq -h /run/postgresql -p {machine.port(standby)} -U postgres -c 'SELECT 1'"
-    machine.run(f"systemctl start --no-block {unit}; until {answers} >/dev/null 2>&1; do :; done", timeout=30)
-    machine.run(f"systemctl stop {unit}", timeout=30)
+    machine.run(f"systemctl start --no-block {unit}; until {answers} >/dev/null 2>&1; do :; done", timeout=90)
+    machine.run(f"systemctl stop {unit}", timeout=90)
     assert "fast shutdown" in machine.run(f"grep 'received .* shutdown request' {log} | tail -1")
 
 
@@ -82,8 +82,8 @@ def test_killed_while_it_starts(machine: Machine) -> None:
     group = f"/sys/fs/cgroup/system.slice/system-postgresql.slice/{unit}.service/cgroup.procs"
     for _ in range(3):
         machine.run(f"systemctl stop {unit}; systemctl start --no-block {unit}")
-        machine.run("until grep -qs pg_ctlcluster /proc/*/comm; do :; done", timeout=10)
-        machine.run(f"while grep -qs . {group}; do kill -9 $(cat {group}); done 2>/dev/null; true", timeout=30)
+        machine.run("timeout 60 sh -c 'until grep -qs pg_ctlcluster /proc/*/comm; do :; done'", timeout=90)
+        machine.run(f"while grep -qs . {group}; do kill -9 $(cat {group}); done 2>/dev/null; true", timeout=90)
         machine.wait_until_whole()
 
 
@@ -116,7 +116,7 @@ def test_one_that_was_promoted_by_hand_archives_nothing(machine: Machine) -> Non
     machine.run(f"systemctl start {SUPERVISOR}")
     machine.wait_until_whole()
     machine.run("luckygas db switchover")
-    machine.sql(machine.primary(), "SELECT pg_switch_wal()")
+    machine.on_primary("SELECT pg_switch_wal()")
 
     def is_archived() -> bool:
         archive = backups(machine)["archive"]

@@ -10,7 +10,7 @@ SLOW = """
 CREATE TABLE IF NOT EXISTS job_effects (at timestamptz DEFAULT clock_timestamp());
 TRUNCATE job_effects;
 CREATE OR REPLACE FUNCTION slow_effect() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS
-'BEGIN INSERT INTO public.job_effects DEFAULT VALUES; PERFORM pg_sleep(3); RETURN NULL; END';
+'BEGIN INSERT INTO public.job_effects DEFAULT VALUES; PERFORM pg_sleep(6); RETURN NULL; END';
 CREATE OR REPLACE TRIGGER slow_effect AFTER DELETE ON finished_jobs FOR EACH STATEMENT EXECUTE FUNCTION slow_effect();
 """
 ENQUEUE = """
@@ -20,29 +20,25 @@ SELECT procrastinate_defer_jobs_v1(
 AT_IT = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'luckygas-worker' AND wait_event = 'PgSleep'"
 
 
-def on_primary(machine, statement):
-    """Run SQL where writes go; nothing comes back while nobody leads."""
-    leader = machine.status().get("primary")
-    return machine.sql(leader, statement, check=False) if leader else ""
-
-
 @pytest.fixture
 def job_under_way(machine):
     """Return the machine with one job in its middle."""
-    on_primary(machine, SLOW)
+    machine.on_primary(SLOW, check=False)
     machine.wait(lambda: "alive" in machine.run("luckygas-app job worker"), "there is a worker")
-    on_primary(machine, ENQUEUE)
-    machine.wait(lambda: on_primary(machine, AT_IT) == "1", "the job is under way", 20)
+    machine.on_primary(ENQUEUE, check=False)
+    machine.wait(lambda: machine.on_primary(AT_IT, check=False) == "1", "the job is under way", 60)
     yield machine
     machine.wait_until_whole()
-    on_primary(machine, "DROP TRIGGER slow_effect ON finished_jobs; DROP FUNCTION slow_effect; DROP TABLE job_effects")
+    machine.on_primary(
+        "DROP TRIGGER slow_effect ON finished_jobs; DROP FUNCTION slow_effect; DROP TABLE job_effects", check=False
+    )
 
 
 def assert_it_takes_effect_once(machine):
     left = "SELECT count(*) FROM procrastinate_jobs WHERE task_name = 'jobs.forget'"
-    seconds = machine.wait(lambda: on_primary(machine, left) == "0", "the job is done")
+    seconds = machine.wait(lambda: machine.on_primary(left, check=False) == "0", "the job is done", 120)
     print(f"the job was done {seconds:.1f} s later")  # noqa: T201
-    assert on_primary(machine, "SELECT count(*) FROM job_effects") == "1"
+    assert machine.on_primary("SELECT count(*) FROM job_effects", check=False) == "1"
 
 
 def test_a_worker_that_is_killed_in_the_middle(job_under_way):

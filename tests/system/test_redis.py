@@ -18,7 +18,7 @@ ROUNDS = int(os.environ.get("LUCKYGAS_REDIS_ROUNDS", "5"))
 
 @pytest.fixture(scope="module")
 def pair(appliance) -> Pair:
-    secret = (Path(os.environ["LUCKYGAS_SECRETS"]) / "redis_admin_password").read_text().split()[0]
+    secret = appliance.secrets()["redis_admin_password"]
     pair = Pair(appliance, secret)
     pair.wait_until_whole()
     return pair
@@ -117,26 +117,12 @@ def test_writes_go_on_without_some_sentinels(pair, dead):
     units = " ".join(f"redis-sentinel@{number}" for number in range(1, dead + 1))
     with Load(pair) as load:
         at = pair.hurt(f"systemctl stop {units}")
-        wait_until(partial(load.writes_again, at), "writes", 10)
+        wait_until(partial(load.writes_again, at), "writes", 60)
         told = pair.status()
         pair.run(f"systemctl start {units}")
     assert [write for write in load.writes if write.error] == []
     assert [one["answers"] for one in told["sentinels"]] == [False] * dead + [True] * (3 - dead)
     assert told["problems"]
-
-
-def test_without_redis_orders_are_taken_and_it_recovers_by_itself(pair, appliance):
-    pair.wait_until_whole()
-    key = appliance.new_key()
-    pair.run("systemctl stop redis-server@a redis-server@b")
-    try:
-        wait_until(lambda: appliance.health() == "degraded", "health to say so", 5)
-        assert appliance.run("luckygas redis status", check=False).returncode == 2
-        answer = appliance.request("GET", "/api/v1/orders", Authorization=f"Bearer {key}")
-        assert answer.status == 200
-    finally:
-        pair.run("systemctl start redis-server@a redis-server@b")
-    wait_until(lambda: appliance.health() == "ok", "health to be ok again", 5)
 
 
 def test_a_changed_setting_reaches_both_live_and_a_converge_moves_nobody(pair, appliance):
@@ -154,10 +140,11 @@ def test_a_changed_setting_reaches_both_live_and_a_converge_moves_nobody(pair, a
     assert appliance.playbook("site.yml", "--tags", "redis,redis_sentinel").status == 0
     again = appliance.playbook("site.yml", "--tags", "redis,redis_sentinel")
     assert again.status == 0, again.output
-    assert again.changed == 0, again.output
+    assert again.changed == 0, again.changes
     assert pair.master() == master
 
 
+@pytest.mark.long
 def test_a_changed_password_rolls_through_without_a_refused_request(pair, appliance):
     pair.wait_until_whole()
     secrets = Path(os.environ["LUCKYGAS_SECRETS"])
@@ -192,6 +179,6 @@ def test_damaged_data_is_read_or_mended_with_one_command(pair, harm, starts):
              f" redis-server@{name}")  # fmt: skip
     if not starts:
         hint = f"luckygas redis rejoin {name}"
-        wait_until(lambda: any(hint in problem for problem in pair.status()["problems"]), "the way out", 10)
+        wait_until(lambda: any(hint in problem for problem in pair.status()["problems"]), "the way out", 60)
         pair.run(hint)
     pair.wait_until_whole()

@@ -13,51 +13,19 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import pytest
 from machine import Machine
+from outside import Companies, outside
 
-from conftest import Appliance, wait_until
+from conftest import Appliance
 
-HERE = Path(__file__).parent
-PORT = 9990
 IS_LONG = int(os.environ.get("LUCKYGAS_ROUNDS", "10")) >= 3
 DRIVERS, CUSTOMERS, ORDERS = 8, 64, 200 if IS_LONG else 48
 AFTERNOON = "500" if IS_LONG else "ok"
 PRICES = {16: 680, 20: 850}
 DEPOSIT = 1500
-UNITS = "luckygas-web@a luckygas-web@b luckygas-worker"
-PLACE = "/run/outside-companies"
-DROP_INS = "/run/systemd/system/luckygas-web@.service.d /run/systemd/system/luckygas-worker.service.d"
-START = f"""
-set -e
-cp /etc/luckygas/credentials/banking_secret /etc/luckygas/credentials/einvoice_secret {PLACE}/
-for name in BANKING EINVOICE SMS; do
-  echo LUCKYGAS_${{name}}_URL=http://lucky@127.0.0.1:{PORT}/$(echo $name | tr A-Z a-z)
-done >{PLACE}/environment
-for place in {DROP_INS}; do
-  mkdir -p $place
-  printf '[Service]\\nEnvironmentFile={PLACE}/environment\\n' >$place/outside-companies.conf
-done
-systemctl daemon-reload
-systemd-run --quiet --unit=outside-companies --property=Restart=always --setenv=PYTHONDONTWRITEBYTECODE=1 \
-  /opt/luckygas/current/venv/bin/python {PLACE}/outside_companies.py {PORT}
-systemctl restart {UNITS}
-"""
-STOP = f"""
-systemctl stop outside-companies
-for place in {DROP_INS}; do rm -f $place/outside-companies.conf; done
-systemctl daemon-reload
-systemctl restart {UNITS}
-rm -rf {PLACE}
-"""
-ASK = f"""python3 -c '
-import sys, urllib.request as web
-told = web.Request("http://127.0.0.1:{PORT}/told", sys.stdin.buffer.read() or None,
-                   {{{{"Content-Type": "application/json"}}}}, method="{{}}")
-print(web.urlopen(told).read().decode())'"""
 READ_STATEMENTS = """
 SELECT procrastinate_defer_jobs_v1(
     ARRAY[ROW('default', 'billing.statements', 0, NULL, NULL, '{}', NULL)::procrastinate_job_to_defer_v1])
@@ -65,22 +33,6 @@ SELECT procrastinate_defer_jobs_v1(
 HURRY = "UPDATE procrastinate_jobs SET scheduled_at = NULL WHERE status = 'todo' AND attempts > 0"
 HURRY_SECONDS = 20
 UNFINISHED = "SELECT count(*) FROM procrastinate_jobs WHERE task_name ~ '^(billing|deliveries)'"
-
-
-class Companies:
-    """The outside companies, as the test tells them what to do."""
-
-    def __init__(self, appliance: Appliance) -> None:
-        """Use those that `START` began."""
-        self._appliance = appliance
-
-    def tell(self, **told: Any) -> None:
-        """Have them behave otherwise from now on."""
-        self._appliance.run(ASK.format("PUT"), stdin=json.dumps(told))
-
-    def did(self) -> dict[str, Any]:
-        """Return what they did."""
-        return json.loads(self._appliance.run(ASK.format("GET"), stdin="").stdout)
 
 
 @dataclass
@@ -102,16 +54,8 @@ class Day:
 @pytest.fixture
 def companies(appliance: Appliance) -> Iterator[Companies]:
     """Put companies of ours in the place of those outside."""
-    appliance.run(f"mkdir -p {PLACE}")
-    for source in (HERE / "outside_companies.py", HERE.parent / "app" / "partners.py"):
-        appliance.run(f"cat >{PLACE}/{source.name}", stdin=source.read_text())
-    try:
-        appliance.run(START)
-        # Degraded while a breaker of an earlier day is open, until somebody calls that company.
-        wait_until(lambda: appliance.health() in ("ok", "degraded"), "the service answers", 60)
-        yield Companies(appliance)
-    finally:
-        appliance.run(STOP)
+    with outside(appliance) as companies:
+        yield companies
 
 
 @pytest.fixture
@@ -137,7 +81,7 @@ def ask(appliance: Appliance) -> Callable[..., Any]:
 def day(ask, machine: Machine) -> Iterator[Day]:
     yield Day(ask=ask)
     # Other tests book on the same day.
-    machine.sql(machine.primary(), "DELETE FROM closings")
+    machine.on_primary("DELETE FROM closings")
 
 
 def in_parallel(act: Callable[[Any], Any], items: list) -> list:
@@ -266,10 +210,10 @@ def pay_into(day: Day, appliance: Appliance, companies: Companies, machine: Mach
     for is_new in (True, False):
         told = appliance.request("POST", "/api/v1/webhooks/banking", paid[0], **{"X-Signature": f"t={at},v1={mac}"})
         assert (told.status, told.json) == (200, {"is_new": is_new})
-    machine.sql(machine.primary(), READ_STATEMENTS)
+    machine.on_primary(READ_STATEMENTS)
     ids = ", ".join(f"'{one['id']}'" for one in paid)
     booked = f"SELECT count(*) FROM bank_payments WHERE customer_id IS NOT NULL AND bank_id IN ({ids})"  # noqa: S608
-    machine.wait(lambda: machine.sql(machine.primary(), booked) == str(len(paid)), "all payments are booked", 60)
+    machine.wait(lambda: machine.on_primary(booked) == str(len(paid)), "all payments are booked", 60)
     for bill in bills_of(day):
         day.owed[bill["customer_id"]] -= bill["amount_twd"]
 
