@@ -27,12 +27,17 @@ def running_replaced(units: Iterable[str]) -> list[str]:
     return [one["Id"] for one in shown(units, "Id", "MainPID") if has_replaced_files(int(one.get("MainPID", "0")))]
 
 
+def started(unit: dict[str, str]) -> float:
+    """Return when a unit was started, in epoch seconds, from its properties."""
+    return datetime.strptime(f"{unit['ActiveEnterTimestamp']} +0000", "%a %Y-%m-%d %H:%M:%S.%f %Z %z").timestamp()
+
+
 def is_older_than_its_files(unit: dict[str, str], others: Iterable[str] = ()) -> bool:
     """Tell whether a unit that runs was started before its own files, or others (globs), were changed.
 
     A link counts as itself.
     """
-    started = datetime.strptime(f"{unit['ActiveEnterTimestamp']} +0000", "%a %Y-%m-%d %H:%M:%S.%f %Z %z").timestamp()
+    since = started(unit)
     own = [unit["FragmentPath"], *unit["DropInPaths"].split()]
     found = [*own, *(path for pattern in others for path in glob.glob(pattern))]  # noqa: PTH207 - Path.glob is relative
-    return any(Path(file).lstat().st_ctime > started for file in found if file and Path(file).exists())
+    return any(Path(file).lstat().st_ctime > since for file in found if file and Path(file).exists())

@@ -1,6 +1,8 @@
 """One screen: what each part says, judged; and no part that fails hides another one."""
 
 import json
+import time
+from datetime import UTC, datetime
 from types import SimpleNamespace
 
 import pytest
@@ -56,7 +58,7 @@ def test_a_healthy_appliance_is_ok():
         *parts.of_database(DATABASE),
         *parts.of_redis(REDIS),
         *parts.of_backups(view(copied=NOW - 60), NOW),
-        *parts.of_alerts([], None, watched=True),
+        *parts.of_alerts([], None, "judges"),
         *machine.of_units([{"Id": "nginx.service", "ActiveState": "active", "Type": "forking"}]),
         machine.of_disk("/", 0.5, 10**11),
         machine.of_certificate("lucky-gas", 60),
@@ -146,7 +148,7 @@ def test_without_any_backup_it_is_critical():
 )
 def test_what_fires_is_seen_unless_it_was_silenced(severity, state, expected):
     row = {"name": "X", "severity": severity, "state": state, "summary": "X it is."}
-    assert states(parts.of_alerts([row], None, watched=True)) == expected
+    assert states(parts.of_alerts([row], None, "judges")) == expected
 
 
 def test_maintenance_that_goes_on_is_a_warning():
@@ -155,8 +157,19 @@ def test_maintenance_that_goes_on_is_a_warning():
 
 
 def test_that_nobody_would_learn_of_an_alert_is_a_warning_of_its_own():
-    found = states(parts.of_alerts([], "nobody is told", watched=False))
+    found = states(parts.of_alerts([], "nobody is told", None))
     assert found == {"alerts.judged": CRITICAL, "alerts.confirmed": WARNING}
+
+
+@pytest.mark.parametrize(
+    ("state", "seconds", "expected"),
+    [("active", 20, True), ("active", 300, False), ("failed", 20, False)],
+)
+def test_prometheus_is_given_two_minutes_to_say_its_first_word(monkeypatch, state, seconds, expected):
+    at = datetime.fromtimestamp(time.time() - seconds, UTC)
+    shown = {"ActiveState": state, "ActiveEnterTimestamp": f"{at:%a %Y-%m-%d %H:%M:%S.%f} UTC"}
+    monkeypatch.setattr(commands, "properties", lambda unit: shown)
+    assert commands.has_just_begun("prometheus") is expected
 
 
 @pytest.mark.parametrize(

@@ -28,8 +28,11 @@ from appliance.ssh.commands import Ssh
 from appliance.status import machine, parts
 from appliance.status.check import STATES, Check
 from appliance.trial.engine import Trials
+from appliance.units import properties, started
 from appliance.vpn import peers, wireguard
 
+# Prometheus judges first and learns of Alertmanager then, and says what fires again after a minute.
+SILENT_SECONDS = 120
 MARKS = {OK: "  ", WARNING: "! ", CRITICAL: "!!"}
 
 
@@ -94,9 +97,14 @@ def backups() -> Iterator[Check]:
 def alerting() -> Iterator[Check]:
     """Look at what fires, and whether anybody would learn of it."""
     settings = manager.Settings.load()
-    yield from parts.of_alerts(
-        manager.firing(settings), alerts.doubt(settings, Record.load()), watched=manager.is_watched(settings)
-    )
+    judges = "judges" if manager.is_watched(settings) else "begins" if has_just_begun("prometheus") else None
+    yield from parts.of_alerts(manager.firing(settings), alerts.doubt(settings, Record.load()), judges)
+
+
+def has_just_begun(unit: str) -> bool:
+    """Tell whether a unit runs since so short a time that nothing was heard of it yet."""
+    found = properties(unit)
+    return found["ActiveState"] == "active" and time.time() - started(found) < SILENT_SECONDS
 
 
 def edge() -> Iterator[Check]:

@@ -156,8 +156,8 @@ def of_backups(view: View, now: float) -> Iterator[Check]:
         )
 
 
-def of_alerts(rows: list[dict[str, str]], doubt: str | None, *, watched: bool) -> Iterator[Check]:
-    """Judge what fires, and whether anybody would learn of it."""
+def of_alerts(rows: list[dict[str, str]], doubt: str | None, judges: str | None) -> Iterator[Check]:
+    """Judge what fires, and whether anybody would learn of it; `judges` says what Prometheus does, None is nothing."""
     loud = manager.loud(rows)
     yield Check(
         "alerts.firing",
@@ -168,8 +168,8 @@ def of_alerts(rows: list[dict[str, str]], doubt: str | None, *, watched: bool) -
     )
     yield judged(
         "alerts.judged",
-        good=watched,
-        found="Prometheus judges" if watched else "Prometheus does not report to Alertmanager",
+        good=judges is not None,
+        found=f"Prometheus {judges or 'does not report to Alertmanager'}",
         why="nothing would fire",
         what="journalctl -u prometheus -u prometheus-alertmanager",
         severity=CRITICAL,
