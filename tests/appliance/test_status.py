@@ -168,7 +168,7 @@ def test_that_nobody_would_learn_of_an_alert_is_a_warning_of_its_own():
 def test_prometheus_is_given_two_minutes_to_say_its_first_word(monkeypatch, state, seconds, expected):
     at = datetime.fromtimestamp(time.time() - seconds, UTC)
     shown = {"ActiveState": state, "ActiveEnterTimestamp": f"{at:%a %Y-%m-%d %H:%M:%S.%f} UTC"}
-    monkeypatch.setattr(commands, "properties", lambda unit: shown)
+    monkeypatch.setattr(commands, "properties", lambda _unit: shown)
     assert commands.has_just_begun("prometheus") is expected
 
 
