@@ -18,20 +18,33 @@ SELECT procrastinate_defer_jobs_v1(
     ARRAY[ROW('default', 'jobs.forget', 0, NULL, NULL, '{}', NULL)::procrastinate_job_to_defer_v1])
 """
 AT_IT = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'luckygas-worker' AND wait_event = 'PgSleep'"
+# In one call: it is in its middle for six seconds, which a look from outside may take as well.
+BEGIN = """
+ask() {{ psql -XAtq -v ON_ERROR_STOP=1 -h /run/postgresql -p {port} -U postgres -d luckygas -c "$1"; }}
+ask "{enqueue}" >/dev/null
+for _ in $(seq 300); do
+  [ "$(ask "{at_it}")" = 1 ] && exit
+  sleep 0.1
+done
+echo "the job is not under way"
+exit 1
+"""
 
 
 @pytest.fixture
 def job_under_way(machine):
     """Return the machine with one job in its middle."""
-    machine.on_primary(SLOW, check=False)
-    machine.wait(lambda: "alive" in machine.run("luckygas-app job worker"), "there is a worker")
-    machine.on_primary(ENQUEUE, check=False)
-    machine.wait(lambda: machine.on_primary(AT_IT, check=False) == "1", "the job is under way", 60)
-    yield machine
     machine.wait_until_whole()
-    machine.on_primary(
-        "DROP TRIGGER slow_effect ON finished_jobs; DROP FUNCTION slow_effect; DROP TABLE job_effects", check=False
-    )
+    machine.on_primary(SLOW)
+    machine.wait(lambda: "alive" in machine.run("luckygas-app job worker", check=False), "there is a worker")
+    try:
+        machine.run(BEGIN.format(port=machine.port(machine.primary()), enqueue=ENQUEUE, at_it=AT_IT))
+        yield machine
+    finally:
+        machine.wait_until_whole()
+        machine.on_primary(
+            "DROP TRIGGER slow_effect ON finished_jobs; DROP FUNCTION slow_effect; DROP TABLE job_effects", check=False
+        )
 
 
 def assert_it_takes_effect_once(machine):
