@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 import pytest
 from machine import Load, Machine
 
-from conftest import Appliance
+from conftest import Appliance, wait_until
 
 REPOSITORY = "/var/lib/pgbackrest"
 ARCHIVE = f"{REPOSITORY}/archive/luckygas/17-1"
@@ -39,6 +39,7 @@ def keys(machine: Machine) -> set[str]:
 @pytest.fixture(autouse=True)
 def whole(machine: Machine):
     machine.wait_until_whole()
+    machine.wait_until_idle()  # while the machine takes a backup, or proves one, a second one is refused
     yield
     machine.wait_until_whole()
 
@@ -50,15 +51,15 @@ def tidy(machine: Machine):
 
 
 def test_a_backup_is_taken_from_a_standby_and_proven(machine: Machine) -> None:
-    before = labels(machine)
-    machine.run("luckygas backup --full")
-    said = machine.run("luckygas backup prove")
+    before, began = labels(machine), time.time()
+    machine.run("luckygas backup --full", timeout=300)
+    said = machine.run("luckygas backup prove", timeout=300)
     newest = backups(machine)["backups"][-1]
     assert newest["label"] not in before
     assert (newest["kind"], newest["verdict"]) == ("full", "good")
     assert "rows in" in said
     assert metric(machine, 'luckygas_backup_proof_good{repository="local"}') == 1
-    assert time.time() - metric(machine, 'luckygas_backup_proof_timestamp_seconds{repository="local"}') < 60
+    assert metric(machine, 'luckygas_backup_proof_timestamp_seconds{repository="local"}') > began
     assert machine.run("ls /var/lib/postgresql/scratch") == ""
     print(f"\nproven in {newest['restore_seconds']} s, {newest['behind_seconds']} s behind")
 
@@ -74,16 +75,15 @@ def test_back_to_just_before_rows_were_destroyed(machine: Machine, appliance: Ap
     with Load(machine, 4, 0.1) as during:
         said = machine.run(f"luckygas restore --to '{to}' --into production --yes-i-mean luckygas", timeout=300)
         machine.wait_until_whole()
+        resumed = time.time()
+        machine.wait(lambda: any(write.began > resumed for write in during.acknowledged()), "clients write again")
     has = keys(machine)
     assert {write.key for write in before.writes if write.port and write.ended <= moment} <= has
     assert not {write.key for write in before.writes if write.began > moment} & has
-    resumed = max(write.ended for write in during.writes)
-    late = {write.key for write in during.writes if write.port and write.began > resumed - 1}
-    assert late
-    assert late <= has
-    assert appliance.health() == "ok"
+    assert {write.key for write in during.writes if write.port and write.began > resumed} <= has
+    wait_until(lambda: appliance.health() == "ok", "the service is well")
     assert machine.status()["primary"]
-    machine.run("luckygas backup && luckygas backup prove")
+    machine.run("luckygas backup && luckygas backup prove", timeout=300)
     print(
         f"\n{said.splitlines()[-2]}; clients paused for {during.longest_pause():.1f} s, {len(during.failed())} failed"
     )
@@ -94,7 +94,7 @@ def test_one_table_comes_back_beside_the_present_one(machine: Machine) -> None:
     machine.on_primary("INSERT INTO chaos (id) SELECT 'row-' || n FROM generate_series(1, 1000) n")
     at = datetime.now(UTC).isoformat(sep=" ")
     machine.on_primary("DELETE FROM chaos")
-    said = machine.run(f"luckygas restore-table chaos --to '{at}'")
+    said = machine.run(f"luckygas restore-table chaos --to '{at}'", timeout=300)
     copy = said.split(" as ")[-1].split()[0]
     assert machine.on_primary(f"SELECT count(*) FROM {copy}") == "1000"
     assert machine.on_primary("SELECT count(*) FROM chaos") == "0"
@@ -125,18 +125,20 @@ FLIP = "printf '\\377\\0\\377\\0' | dd of={0} bs=1 seek=$(($(stat -c %s {0}) / 2
     ids=["bytes of a backup", "bytes of WAL", "segment of WAL"],
 )
 def test_a_damaged_backup_does_not_pass(machine: Machine, damage: str, file: str, complaint: str) -> None:
-    machine.run("luckygas backup --full")
+    machine.run("luckygas backup --full", timeout=300)
     for _ in range(2):  # something must come after what is damaged
         machine.on_primary("INSERT INTO chaos (id) VALUES (random())")
         machine.on_primary("SELECT pg_switch_wal()")
     machine.wait(lambda: backups(machine)["archive"]["waiting_segments"] == 0, "all is archived")
+    # Every minute it looks for gaps, and would close this one.
+    machine.run("systemctl stop luckygas-backup-watch.timer luckygas-backup-watch.service")
     path = machine.run(file)
     machine.run(f"cp -p {path} /tmp/intact; {damage.format(path)}")
     try:
-        said = machine.run("luckygas backup prove; echo exit $?")
+        said = machine.run("luckygas backup prove; echo exit $?", timeout=300)
         found = backups(machine)
     finally:
-        machine.run(f"mv /tmp/intact {path}")
+        machine.run(f"mv /tmp/intact {path}; systemctl start luckygas-backup-watch.timer")
     assert complaint in said
     assert said.endswith("exit 2")
     assert any("did not pass its proof" in problem for problem in found["problems"])
