@@ -36,6 +36,13 @@ def keys(machine: Machine) -> set[str]:
     return set(machine.on_primary("SELECT id FROM chaos").split())
 
 
+def wait_until_replayed(machine: Machine) -> None:
+    """Wait until every standby shows all that was written until now: what is dumped, is dumped from one."""
+    place = machine.on_primary("SELECT pg_current_wal_lsn()")
+    shown = f"SELECT bool_and(replay_lsn >= '{place}') FROM pg_stat_replication"
+    machine.wait(lambda: machine.on_primary(shown) == "t", "the standbys show it")
+
+
 @pytest.fixture(autouse=True)
 def whole(machine: Machine):
     machine.wait_until_whole()

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from machine import Machine
-from test_backup import backups, metric
+from test_backup import backups, metric, wait_until_replayed
 
 from conftest import Appliance
 
@@ -27,6 +27,7 @@ def dumps(machine: Machine, kind: str) -> list[dict]:
 @pytest.fixture(autouse=True)
 def whole(machine: Machine):
     machine.wait_until_whole()
+    machine.wait_until_idle()  # a dump of the machine's own would refuse ours
 
 
 @pytest.fixture
@@ -34,7 +35,8 @@ def dump(machine: Machine) -> dict:
     """Write a dump that holds a thousand rows, and lose the rows."""
     machine.on_primary("TRUNCATE chaos")
     machine.on_primary("INSERT INTO chaos (id) SELECT 'row-' || n FROM generate_series(1, 1000) n")
-    said = machine.run("luckygas backup dump")
+    wait_until_replayed(machine)
+    said = machine.run("luckygas backup dump", timeout=300)
     assert f"from {machine.primary()}" not in said, "a standby is there for that"
     machine.on_primary("DELETE FROM chaos")
     return dumps(machine, "dump")[-1]
@@ -45,7 +47,7 @@ def test_a_dump_is_restored_before_it_counts_and_brings_a_table_back(machine: Ma
     assert metric(machine, 'luckygas_backup_proof_good{repository="dump"}') == 1
     assert not machine.run(f"grep -l row-1000 {dump['file']}", check=False)
     assert machine.run(f"stat -c %a:%U {dump['file']}") == "600:root"
-    said = machine.run(f"luckygas restore-table chaos --set {dump['label']}")
+    said = machine.run(f"luckygas restore-table chaos --set {dump['label']}", timeout=300)
     copy = said.split(" as ")[-1].split()[0]
     assert machine.on_primary(f"SELECT count(*) FROM {copy}") == "1000"
     machine.on_primary("DROP SCHEMA restored CASCADE")
@@ -57,18 +59,20 @@ def test_a_dump_that_cannot_be_restored_does_not_count(machine: Machine) -> None
     before = machine.run(f"ls -A {SEALED}/*.dump.gpg", check=False)
     machine.on_primary("; ".join(UNRESTORABLE))
     try:
-        said = machine.run("luckygas backup dump; echo exit $?")
+        wait_until_replayed(machine)
+        said = machine.run("luckygas backup dump; echo exit $?", timeout=300)
         machine.run("luckygas backup watch")
         failing = metric(machine, 'luckygas_backup_failing{work="dump"}')
         problems = backups(machine)["problems"]
     finally:
         machine.on_primary("DROP TABLE checked, lim; DROP FUNCTION fits")
+        wait_until_replayed(machine)
     assert 'relation "lim" does not exist' in said
     assert said.endswith("exit 1")
     assert failing == 1
     assert any("dump: " in problem for problem in problems)
     assert machine.run(f"ls -A {SEALED}/*.dump.gpg", check=False) == before
-    machine.run("luckygas backup dump")
+    machine.run("luckygas backup dump", timeout=300)
     assert metric(machine, 'luckygas_backup_failing{work="dump"}') == 0
 
 
