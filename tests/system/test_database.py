@@ -59,6 +59,7 @@ def rounds(machine: Machine, command: str, count: int, clients: Clients = Client
     times, loads = [], []
     for _ in range(count):
         machine.wait_until_whole()
+        machine.wait_until_idle()
         old = machine.primary()
         port = machine.port(old)
         with Load(machine, clients.number, clients.period) as load:
