@@ -27,13 +27,22 @@ def readers(machine: Machine, names: list[str]) -> set[str]:
 
 
 def test_a_list_is_answered_by_a_standby(appliance: Appliance, machine: Machine) -> None:
+    machine.wait_until_whole()
     key = appliance.new_key()
-    for _ in range(10):
-        list_customers(appliance, key)
-    assert readers(machine, machine.standbys())
-    assert not readers(machine, [machine.primary()])
-    checks = appliance.request("GET", "/api/v1/health").json["checks"]
-    assert (checks["database"]["status"], checks["reads"]["status"]) == ("ok", "ok")
+
+    def standbys_alone_are_read_from() -> bool:
+        for _ in range(10):
+            list_customers(appliance, key)
+        return bool(readers(machine, machine.standbys())) and not readers(machine, [machine.primary()])
+
+    # Until they stream the pool leads to the primary, and lets go of that when nobody is in a transaction.
+    wait_until(standbys_alone_are_read_from, "only standbys to be read from", 60)
+
+    def are_well() -> bool:
+        checks = appliance.request("GET", "/api/v1/health").json["checks"]
+        return (checks["database"]["status"], checks["reads"]["status"]) == ("ok", "ok")
+
+    wait_until(are_well, "database and reads to be well")
 
 
 def test_whoever_wrote_sees_it_at_once_on_either_instance(appliance: Appliance) -> None:
@@ -59,7 +68,7 @@ def test_nothing_fails_while_all_standbys_stop_and_come_back(appliance: Applianc
             slowest = max(slowest, time.monotonic() - began)
     finally:
         appliance.run("systemctl start luckygas.target")
-    assert slowest < 3.5, "a second for the pool, or two to connect"
+    assert slowest < 5, "a second for the pool and two to connect, and then what a list takes on a busy machine"
     print(f"\nslowest list while the standbys were gone: {slowest:.2f} s")  # noqa: T201
 
     def is_read_from_a_standby() -> bool:
