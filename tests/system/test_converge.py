@@ -2,6 +2,8 @@
 
 import pytest
 
+from conftest import wait_until
+
 # Each in the middle of something: a package transaction, a half-written configuration, before a release and after it.
 POINTS = [
     "TASK [postgresql : install | Install PostgreSQL]",
@@ -42,7 +44,7 @@ def test_a_run_that_was_killed_again_and_again_converges(bare_machine):
     assert [name for name, value in bare_machine.secrets().items() if value in told] == []
     last = bare_machine.playbook("site.yml")
     assert last.changed == 0, last.changes
-    assert bare_machine.health() == "ok"
+    wait_until(lambda: bare_machine.health() == "ok", "the service to be well", 60)
 
 
 def test_a_version_that_leaves_out_another_is_refused_before_anything_changes(appliance):
@@ -59,14 +61,13 @@ def test_a_version_that_leaves_out_another_is_refused_before_anything_changes(ap
 
 
 def test_what_is_in_the_way_is_said_before_anything_changes(appliance):
-    appliance.run("systemctl stop nginx.service")
-    appliance.run("systemd-run --unit=squatter python3 -m http.server 80")
     try:
+        appliance.run("systemctl stop nginx.service && systemd-run --unit=squatter python3 -m http.server 80")
+        wait_until(lambda: appliance.run("ss -Hltn sport = :80").stdout, "somebody else on port 80")
         wrong = ("site_timezone=Asia/Taipeh", "site_domian=luckygas.tw", "site_alert_slack=#lucky-gas")
         play = appliance.playbook("site.yml", *(word for answer in wrong for word in ("-e", answer)))
     finally:
-        appliance.run("systemctl stop squatter.service")
-        appliance.run("systemctl start nginx.service")
+        appliance.run("systemctl stop squatter.service; systemctl start nginx.service")
     assert play.status != 0
     assert play.changed == 0, play.changes
     for word in ("port 80: taken by python3", "Asia/Taipeh", "Did you mean site_domain?", "slack_url in .secrets"):

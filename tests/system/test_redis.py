@@ -117,9 +117,11 @@ def test_writes_go_on_without_some_sentinels(pair, dead):
     units = " ".join(f"redis-sentinel@{number}" for number in range(1, dead + 1))
     with Load(pair) as load:
         at = pair.hurt(f"systemctl stop {units}")
-        wait_until(partial(load.writes_again, at), "writes", 60)
-        told = pair.status()
-        pair.run(f"systemctl start {units}")
+        try:
+            wait_until(partial(load.writes_again, at), "writes", 60)
+            told = pair.status()
+        finally:
+            pair.run(f"systemctl start {units}")
     assert [write for write in load.writes if write.error] == []
     assert [one["answers"] for one in told["sentinels"]] == [False] * dead + [True] * (3 - dead)
     assert told["problems"]
