@@ -1,6 +1,7 @@
 """The reports of the calendar, of the real appliance."""
 
 import json
+import re
 
 import pytest
 
@@ -11,7 +12,7 @@ PERIODS = ("daily", "weekly", "monthly", "quarterly")
 
 @pytest.mark.parametrize("period", PERIODS)
 def test_every_section_of_a_report_can_be_made(appliance, period):
-    told = json.loads(appliance.run(f"luckygas report {period} --show --json", timeout=180).stdout)
+    told = json.loads(appliance.run(f"luckygas report {period} --show --json", timeout=700).stdout)
     assert "could not be made" not in told["text"], told["text"]
     assert len(told["text"].split("\n\n")) >= 4
 
@@ -25,7 +26,7 @@ def test_a_report_is_kept_by_its_timer_and_what_was_told_is_no_news(appliance):
     appliance.run("systemctl start luckygas-report@quarterly")
     page = wait_until(lambda: appliance.run("cat /var/log/luckygas/quarterly-*.txt").stdout, "a page")
     assert "+ the drill of 20" in page
-    assert "database_password is 0 days old" in page
+    assert re.search(r"database_password is \d+ days old", page)
     appliance.run("systemctl start luckygas-report@quarterly")
     assert (
         "What is new since the last one (+), and what is over (-):\n  nothing"
