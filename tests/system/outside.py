@@ -1,6 +1,7 @@
 """Companies of ours in the place of those outside of the machine, and a collector of traces among them."""
 
 import json
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -43,6 +44,16 @@ import sys, urllib.request as web
 told = web.Request("http://127.0.0.1:{PORT}/told", sys.stdin.buffer.read() or None,
                    {{{{"Content-Type": "application/json"}}}}, method="{{}}")
 print(web.urlopen(told).read().decode())'"""
+
+
+DAY_SECONDS, TAIPEI_SECONDS = 86_400, 8 * 3600
+
+
+def wait_for_a_day(seconds: float) -> None:
+    """Have so many seconds of the day in Taipei left: what is booked before midnight is of another day's books."""
+    left = DAY_SECONDS - (time.time() + TAIPEI_SECONDS) % DAY_SECONDS
+    if left < seconds:
+        time.sleep(left + 1)
 
 
 class Companies:

@@ -4,7 +4,7 @@ import json
 import time
 
 import pytest
-from outside import COLLECTOR, Companies, outside
+from outside import COLLECTOR, Companies, outside, wait_for_a_day
 
 from conftest import Appliance, wait_until
 
@@ -19,6 +19,7 @@ def companies(appliance: Appliance):
 
 
 def test_an_order_is_followed_from_nginx_to_the_e_invoice(appliance: Appliance, companies: Companies):
+    wait_for_a_day(60)
     key = appliance.new_key()
 
     def post(path: str, body: object):

@@ -17,7 +17,7 @@ from typing import Any
 
 import pytest
 from machine import Machine
-from outside import Companies, outside
+from outside import Companies, outside, wait_for_a_day
 
 from conftest import Appliance
 
@@ -213,7 +213,7 @@ def pay_into(day: Day, appliance: Appliance, companies: Companies, machine: Mach
     machine.on_primary(READ_STATEMENTS)
     ids = ", ".join(f"'{one['id']}'" for one in paid)
     booked = f"SELECT count(*) FROM bank_payments WHERE customer_id IS NOT NULL AND bank_id IN ({ids})"  # noqa: S608
-    machine.wait(lambda: machine.on_primary(booked) == str(len(paid)), "all payments are booked", 60)
+    machine.wait(lambda: machine.on_primary(booked) == str(len(paid)), "all payments are booked", 120)
     for bill in bills_of(day):
         day.owed[bill["customer_id"]] -= bill["amount_twd"]
 
@@ -237,6 +237,7 @@ def catch_up(machine: Machine) -> float:
 
 
 def test_a_working_day(appliance: Appliance, machine: Machine, companies: Companies, day: Day) -> None:
+    wait_for_a_day(900 if IS_LONG else 300)
     stock = stock_of(day)
     books = {item["account"]: item["amount_twd"] for item in day.ask("GET", "/ledger/balances")["items"]}
     today = day.ask("GET", "/closings/preview")["day"]
