@@ -63,9 +63,10 @@ def operating_system(release: dict[str, str]) -> list[str]:
 
 def size(found: dict[str, float], minimum: dict[str, float]) -> list[str]:
     """Compare the machine's size with the minimum of its profile."""
+    more = "Give the machine more; for a look at it, site_profile: sandbox is content with less"
     words = {
-        "cpus": ("processors", "vCPU", "Give the machine more"),
-        "memory_gb": ("memory", "GB", "Give the machine more"),
+        "cpus": ("processors", "vCPU", more),
+        "memory_gb": ("memory", "GB", more),
         "disk_gb": ("disk of /", "GB", "Give the machine a larger disk"),
         "free_gb": ("free space on /", "GB", "Remove what is not needed, or enlarge the disk"),
     }

@@ -54,7 +54,7 @@ def idle(appliance) -> str:
 
 @pytest.fixture(scope="module")
 def clients(appliance, before, idle):
-    appliance.run("apt-get install -qq --no-install-recommends curl python3-pycurl >/dev/null")
+    appliance.run("apt-get install -qq --no-install-recommends python3-pycurl >/dev/null")
     clients = Clients(appliance, [appliance.new_key() for _ in range(4)])
     clients.begin()
     yield clients
