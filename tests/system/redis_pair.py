@@ -39,7 +39,7 @@ class Pair:
         linked = [node["link"] for node in told["nodes"] if node["role"] == "replica"]
         return linked == ["up"] and [one["master"] for one in told["sentinels"]] == [told["master"]] * 3
 
-    def wait_until_whole(self, seconds: float = 40) -> None:
+    def wait_until_whole(self, seconds: float = 120) -> None:
         """Wait until a failover would find everything ready: sentinels count a replica after they heard from it."""
         wait_until(self.is_whole, "Redis to be whole", seconds)
         port = PORTS[self.master()]
