@@ -78,6 +78,12 @@ def test_decisions_are_counted_from_0_on(client: FlaskClient, decision: str) -> 
     assert REGISTRY.get_sample_value("luckygas_client_decisions_total", {"decision": decision}) is not None
 
 
+@pytest.mark.parametrize("outcome", ["answered", "refused", "failed", "left_alone"])
+def test_calls_to_outside_companies_are_counted_from_0_on(client: FlaskClient, outcome: str) -> None:
+    labels = {"partner": "einvoice", "outcome": outcome}
+    assert REGISTRY.get_sample_value("luckygas_partner_calls_total", labels) is not None
+
+
 def test_what_is_made_up_by_a_caller_makes_no_new_series(client: FlaskClient) -> None:
     series = len(list(REGISTRY.collect()))
     for target in ("/a", "/b", "/.env"):

@@ -22,6 +22,7 @@ from luckygas.instruments import PARTNER_CALLS
 
 TIMEOUT_SECONDS: Final = (2.0, 5.0)  # to connect, to answer
 TRIES: Final = 3
+OUTCOMES: Final = ("answered", "refused", "failed", "left_alone")
 SIGNATURE: Final = "X-Signature"
 SIGNATURE_AGE_SECONDS: Final = 300
 
@@ -64,6 +65,8 @@ class Partner:
         """Prepare; nothing is sent yet."""
         self._account = account
         self.breaker = breaker
+        for outcome in OUTCOMES:
+            PARTNER_CALLS.labels(self.name, outcome)  # from 0 on, as with all that is judged by its increase
 
     @property
     def name(self) -> str:
