@@ -40,9 +40,11 @@ def test_a_master_that_stays_away_is_replaced(pair):
         unit = f"redis-server@{old}.service"
         pair.hold(unit)
         with Load(pair) as load:
-            at = pair.hurt(f"kill -9 {pair.pid(unit)}")
-            wait_until(partial(load.writes_again, at), "writes elsewhere", 20)
-            pair.release(unit)
+            try:
+                at = pair.hurt(f"kill -9 {pair.pid(unit)}")
+                wait_until(partial(load.writes_again, at), "writes elsewhere", 40)
+            finally:
+                pair.release(unit)
             # It comes back as a replica from its first answer on.
             assert "role:slave" in pair.cli(PORTS[old], "INFO replication")
         assert pair.master() != old
@@ -60,9 +62,11 @@ def test_a_master_that_hangs_is_replaced(pair):
         old = pair.master()
         pid = pair.pid(f"redis-server@{old}.service")
         with Load(pair) as load:
-            at = pair.hurt(f"kill -STOP {pid}")
-            wait_until(partial(load.writes_again, at), "writes elsewhere", 20)
-            pair.run(f"kill -CONT {pid}")
+            try:
+                at = pair.hurt(f"kill -STOP {pid}")
+                wait_until(partial(load.writes_again, at), "writes elsewhere", 40)
+            finally:
+                pair.run(f"kill -CONT {pid}")
             pair.wait_until_whole()
         assert pair.master() != old
         assert not load.lost()
@@ -79,7 +83,7 @@ def test_a_master_that_crashes_is_back_before_it_would_be_replaced(pair):
         old = pair.master()
         with Load(pair) as load:
             at = pair.hurt(f"kill -9 {pair.pid(f'redis-server@{old}.service')}")
-            wait_until(partial(load.writes_again, at), "writes again", 20)
+            wait_until(partial(load.writes_again, at), "writes again", 40)
         assert pair.master() == old
         times.append(load.outage())
         loads.append(load)
@@ -94,7 +98,7 @@ def test_a_switchover_loses_nothing(pair):
         old = pair.master()
         with Load(pair) as load:
             at = pair.hurt("luckygas redis switchover")
-            wait_until(partial(load.writes_again, at), "writes elsewhere", 20)
+            wait_until(partial(load.writes_again, at), "writes elsewhere", 40)
         assert pair.master() != old
         assert not load.lost()
         times.append(load.outage())
@@ -181,6 +185,8 @@ def test_damaged_data_is_read_or_mended_with_one_command(pair, harm, starts):
              f" redis-server@{name}")  # fmt: skip
     if not starts:
         hint = f"luckygas redis rejoin {name}"
-        wait_until(lambda: any(hint in problem for problem in pair.status()["problems"]), "the way out", 60)
-        pair.run(hint)
+        try:
+            wait_until(lambda: any(hint in problem for problem in pair.status()["problems"]), "the way out", 60)
+        finally:
+            pair.run(hint)
     pair.wait_until_whole()
