@@ -7,6 +7,7 @@ import ssl
 import subprocess
 import threading
 import time
+from datetime import UTC, datetime
 from subprocess import CompletedProcess
 from types import SimpleNamespace
 
@@ -214,6 +215,28 @@ def test_the_drill_is_news_each_quarter_and_old_secrets_once(monkeypatch, tmp_pa
         ("vpn_key is 3 days old", ""),
         ("smtp_password is 400 days old", "smtp_password is old"),
     ]
+
+
+@pytest.fixture
+def in_taipei(monkeypatch):
+    """Let the machine's clock be in Taipei."""
+    with monkeypatch.context() as there:
+        there.setenv("TZ", "Asia/Taipei")
+        time.tzset()
+        yield
+    time.tzset()
+
+
+@pytest.mark.usefixtures("in_taipei")
+def test_a_quarter_begins_when_it_does_where_the_machine_is(monkeypatch):
+    class Clock(datetime):
+        @classmethod
+        def now(cls, tz=None):
+            return datetime(2026, 12, 31, 23, 30, tzinfo=tz)  # as its timer has it, on the first of January at 07:30
+
+    monkeypatch.setattr(calendar, "datetime", Clock)
+    monkeypatch.setattr(calendar.Record, "load", Record)
+    assert [line.mark for line in calendar.disaster() if line.mark] == ["the drill of 2027, quarter 1"]
 
 
 @pytest.mark.parametrize(

@@ -67,7 +67,7 @@ def upgrades(lines: Iterable[str], *, security: bool) -> Iterator[Line]:
 
 def disaster() -> Iterator[Line]:
     """Yield what would be left if the machine were gone, and what to try."""
-    now = datetime.now(UTC)
+    now = datetime.now(UTC).astimezone()  # when the report of a new quarter is made, the old one goes on in Greenwich
     record = Record.load()
     quarter = f"{now.year}, quarter {(now.month - 1) // 3 + 1}"
     for place, name in ((LOCAL, "on this machine"), (S3, "in the bucket")):
