@@ -7,7 +7,7 @@ import ssl
 import subprocess
 import threading
 import time
-from datetime import UTC, datetime
+from datetime import datetime
 from subprocess import CompletedProcess
 from types import SimpleNamespace
 
