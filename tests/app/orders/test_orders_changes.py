@@ -1,3 +1,5 @@
+from datetime import timedelta
+
 import pytest
 from flask.testing import FlaskClient
 from hypothesis import given
@@ -118,7 +120,7 @@ def test_a_line_without_a_price_has_todays_and_keeps_it(app, client: FlaskClient
     today = app.extensions["luckygas"].today()
     lines = [{"cylinder_kg": 20, "quantity": 2}]
     assert price(client, str(today), 800) == 201
-    assert price(client, str(today.replace(year=today.year + 1)), 999) == 201
+    assert price(client, str(today + timedelta(days=365)), 999) == 201
     placed = client.post(PATH, json=order_body(order.customer_id, lines=lines))
     assert placed.json["lines"][0]["unit_price_twd"] == 800
     assert price(client, str(today), 820) == 201
