@@ -54,7 +54,7 @@ def test_unknown_and_repeated_serials_are_refused(client: FlaskClient, session: 
     row = make_cylinder(session)
     assert post(client, "load", "LG-404", driver_id=driver).json["errors"][0]["field"] == "serials"
     assert post(client, "load", row.serial, row.serial, driver_id=driver).status_code == 422
-    assert post(client, "load", row.serial, driver_id=999).json["errors"][0]["field"] == "driver_id"
+    assert post(client, "load", row.serial, driver_id=999_999).json["errors"][0]["field"] == "driver_id"
 
 
 def test_the_law_keeps_a_full_one_with_an_ended_inspection_off_the_truck(
@@ -69,7 +69,7 @@ def test_the_law_keeps_a_full_one_with_an_ended_inspection_off_the_truck(
     assert client.put(place, json={"inspected_until": str(today - timedelta(days=1))}).status_code == 422
     assert client.put(place, json={"inspected_until": str(today)}).status_code == 200
     assert post(client, "load", row.serial, driver_id=driver).status_code == 200
-    assert client.put(f"{PATH}/999/inspection", json={"inspected_until": str(today)}).status_code == 404
+    assert client.put(f"{PATH}/999999/inspection", json={"inspected_until": str(today)}).status_code == 404
 
 
 def test_only_empty_ones_are_filled(client: FlaskClient, session: Session) -> None:

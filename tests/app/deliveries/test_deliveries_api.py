@@ -134,7 +134,7 @@ def test_an_order_is_on_one_route_and_a_driver_has_one_at_a_time(session: Sessio
 
 @pytest.mark.parametrize(
     ("changes", "field"),
-    [({"driver_id": 999}, "driver_id"), ({"day": "2020-01-01"}, "day"), ({"order_ids": [999]}, "order_ids")],
+    [({"driver_id": 999_999}, "driver_id"), ({"day": "2020-01-01"}, "day"), ({"order_ids": [999_999]}, "order_ids")],
 )
 def test_what_cannot_be_planned_is_named(session: Session, plan, changes: dict, field: str) -> None:
     assert plan(make_order(session), **changes).json["errors"][0]["field"] == field

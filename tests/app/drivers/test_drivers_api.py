@@ -24,7 +24,7 @@ def test_a_change_holds_against_the_version_that_it_saw(client: FlaskClient) -> 
     changed = client.put(place, json=BODY | {"is_active": False}, headers={"If-Match": '"1"'})
     assert (changed.json["is_active"], changed.json["version"]) == (False, 2)
     assert client.put(place, json=BODY, headers={"If-Match": '"1"'}).status_code == 412
-    assert client.put(f"{PATH}/999", json=BODY, headers={"If-Match": '"1"'}).status_code == 404
+    assert client.put(f"{PATH}/999999", json=BODY, headers={"If-Match": '"1"'}).status_code == 404
 
 
 def test_nobody_acts_as_two_drivers(client: FlaskClient) -> None:
