@@ -202,7 +202,7 @@ def test_a_scheduled_job_begins_by_itself(committed, settings, environ, schedule
     # A worker that does not wait ends as soon as it finds nothing to do, which may be before its schedule's turn.
     worker.run(settings, WorkerSettings.from_environ(environ))
     too_late.cancel()
-    assert effects(committed) == ["tick"]
+    assert set(effects(committed)) == {"tick"}  # a further one when a minute ends before the worker has stopped
 
 
 def test_what_is_hopeless_dies_at_once_and_can_be_replayed(control, committing_app, committed, work) -> None:
@@ -219,7 +219,7 @@ def test_what_is_hopeless_dies_at_once_and_can_be_replayed(control, committing_a
     control.act = lambda: None
     assert client.post(f"/api/v1/jobs/{number}/replay", json={}).json["status"] == "todo"
     assert client.post(f"/api/v1/jobs/{number}/replay", json={}).status_code == 409
-    assert client.post("/api/v1/jobs/999/replay", json={}).status_code == 404
+    assert client.post("/api/v1/jobs/999999/replay", json={}).status_code == 404
     work()
     assert effects(committed) == ["job 1"]
 

@@ -11,6 +11,7 @@ from factories import make_customer, order_body
 from luckygas import worker
 from luckygas.config import Settings, WorkerSettings
 from luckygas.customers.models import Customer
+from luckygas.jobs import queue
 from luckygas.jobs.queue import SCHEDULE, enqueue
 from luckygas.orders import service as orders
 from luckygas.orders.models import OrderStatus
@@ -220,6 +221,7 @@ def test_the_night_goes_through_all_customers_in_batches(
 ) -> None:
     monkeypatch.setattr(service, "BATCH", 2)
     assert SCHEDULE["predictions.nightly"] == "10 20 * * *"
+    monkeypatch.setattr(queue, "SCHEDULE", {})  # what begins because of the time of day would be left in the queue
     sessions, today = Resources.of(committing_app).sessions, Resources.of(committing_app).today()
     with sessions.begin() as session:
         for _ in range(5):
