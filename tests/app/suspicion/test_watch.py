@@ -4,6 +4,7 @@ import dataclasses
 import json
 import secrets
 import socket
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -17,7 +18,7 @@ from sqlalchemy.orm import Session
 from luckygas.audit.actor import Actor
 from luckygas.audit.tables import AuditEntry
 from luckygas.resources import Resources
-from luckygas.suspicion import kernel, scores
+from luckygas.suspicion import kernel, scores, standings
 from luckygas.suspicion.scores import Offence, Scores
 from luckygas.suspicion.standings import Level
 from luckygas.suspicion.subjects import Trusted
@@ -28,6 +29,14 @@ from waiting import eventually
 
 INJECTION = Offence("injection", 10)
 ACTOR = Actor("anonymous", origin="203.0.113.9", request_id="0123456789abcdef")
+
+
+@pytest.fixture(autouse=True)
+def clock(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let no time go by: points fade and waits grow shorter while a busy machine takes its own."""
+    now = time.time()
+    for module in (scores, standings):
+        monkeypatch.setattr(module, "time", SimpleNamespace(time=lambda: now, monotonic=lambda: now))
 
 
 @pytest.fixture
@@ -54,7 +63,7 @@ def kernel_socket(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[s
     monkeypatch.setattr(kernel, "SOCKET", tmp_path / "socket")
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as receiver:
         receiver.bind(str(kernel.SOCKET))
-        receiver.settimeout(5)
+        receiver.settimeout(60)
         yield receiver
 
 
