@@ -1,6 +1,7 @@
 """Callers as nginx shows them."""
 
 import ipaddress
+import itertools
 import secrets
 from collections.abc import Iterator
 
@@ -11,11 +12,14 @@ from flask.testing import FlaskClient
 from luckygas.resources import Resources
 from luckygas.web.suspects import watch_of
 
+# One after the other, so that no two tests have the same one; from anywhere on, so that no two runs have.
+_NUMBERS = itertools.count(secrets.randbelow(1 << 16))
+
 
 @pytest.fixture
 def address() -> str:
     """Return one that nobody had before, of those for benchmarks."""
-    return str(ipaddress.ip_address("198.18.0.0") + secrets.randbelow(1 << 17))
+    return str(ipaddress.ip_address("198.18.0.0") + next(_NUMBERS))
 
 
 @pytest.fixture

@@ -13,6 +13,7 @@ from luckygas.access import Role, Tier
 from luckygas.accounts import service
 from luckygas.audit.tables import AuditEntry
 from luckygas.resources import Resources
+from luckygas.web.limits import Limits
 from luckygas.web.suspects import watch_of
 
 ORDERS = "/api/v1/orders"
@@ -34,7 +35,8 @@ def codes(client: FlaskClient, path: str, times: int, **options: object) -> list
 def test_who_attacks_is_told_to_wait_and_blocked_if_they_do_not(from_outside: FlaskClient) -> None:
     assert codes(from_outside, ATTACK, 2) == ["suspicious_input"] * 2
     waiting = from_outside.get(ORDERS)
-    assert (waiting.status_code, waiting.headers["Retry-After"]) == (429, "30")
+    assert waiting.status_code == 429
+    assert 20 <= int(waiting.headers["Retry-After"]) <= 30
     assert codes(from_outside, ATTACK, 12) == ["challenged"] * 8 + ["blocked"] * 4
     blocked = from_outside.get("/api/v1/health")
     assert (blocked.status_code, blocked.json["code"]) == (403, "blocked")
@@ -124,6 +126,7 @@ def test_a_request_with_which_nothing_is_wrong_asks_redis_no_more_than_before(
     app: Flask, key: str, redis_url: str, from_outside: FlaskClient
 ) -> None:
     codes(from_outside, ATTACK, 2)  # so that there is somebody in the list
+    Limits.of(app).quota.return_leases()  # or a thread gives back those of other tests, which costs questions
     client = app.test_client()
     headers = {"X-API-Key": key, "X-Forwarded-For": "198.51.100.6"}
     assert client.get(ORDERS, headers=headers).status_code == 200
