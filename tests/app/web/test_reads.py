@@ -114,12 +114,12 @@ def test_a_pool_that_has_no_standby_to_give_costs_a_second(
     app = app_with()
     client = new_client(app)
     assert entries(app, client) == STANDBY
-    monkeypatch.setattr(database, "BEGIN_PATIENCE_SECONDS", 0.2)
     with monkeypatch.context() as patch:
-        patch.setattr(database, "_SECONDS_BEHIND", "(SELECT 0 FROM pg_sleep(5))")
+        patch.setattr(database, "BEGIN_PATIENCE_SECONDS", 0.2)
+        patch.setattr(database, "_SECONDS_BEHIND", "(SELECT 0 FROM pg_sleep(30))")
         began = time.monotonic()
         assert entries(app, client) == PRIMARY
-    assert time.monotonic() - began < 4
+    assert time.monotonic() - began < 20
     Reads.of(app)._standby_rests_until = 0  # noqa: SLF001
     assert entries(app, client) == STANDBY, "the connection that was given up is not used again"
 
