@@ -13,7 +13,7 @@ from luckygas.ops.health import DEADLINE_SECONDS
 from luckygas.ops.probe import Probe
 
 AT = known_revisions()[0]
-BOUND_SECONDS = DEADLINE_SECONDS + 3
+BOUND_SECONDS = DEADLINE_SECONDS + 10
 
 
 @pytest.fixture
@@ -168,7 +168,7 @@ def test_being_alive_needs_neither_database_nor_redis(app_with: Callable[..., Fl
     )
     began = time.monotonic()
     response = app.test_client().get("/healthz")
-    assert time.monotonic() - began < 1
+    assert time.monotonic() - began < database.CONNECT_TIMEOUT_SECONDS
     assert response.json == {"version": "0.1.0", "release": "0.1.0", "instance": "b", "status": "ok"}
 
 
@@ -181,17 +181,17 @@ def test_askers_share_one_check() -> None:
 
     def check() -> None:
         ran.append(1)
-        hold.wait(5)
+        hold.wait(60)
 
     probe = Probe(check)
     answers = [probe.start() for _ in range(3)]
     hold.set()
-    assert [answer.result(timeout=5) for answer in answers] == [None] * 3
+    assert [answer.result(timeout=60) for answer in answers] == [None] * 3
     assert len(ran) == 1
-    assert probe.start().result(timeout=5) is None
+    assert probe.start().result(timeout=60) is None
     assert len(ran) == 2
 
 
 def test_a_check_that_breaks_breaks_for_its_asker() -> None:
     with pytest.raises(ZeroDivisionError):
-        Probe(lambda: 1 / 0).start().result(timeout=5)
+        Probe(lambda: 1 / 0).start().result(timeout=60)

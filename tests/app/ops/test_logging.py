@@ -31,8 +31,9 @@ def lines(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Iterator[Calla
 
 
 def test_a_request_is_a_line_of_nginx_which_is_told_whose_it_was(
-    client: FlaskClient, session: Session, lines: Callable[[], list[dict]]
+    client: FlaskClient, session: Session, lines: Callable[[], list[dict]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("luckygas.ops.logging.SLOW_SECONDS", 3600)
     order = make_order(session)
     response = client.get(f"/api/v1/orders/{order.id}", headers={"X-Request-ID": ID})
     assert response.headers["X-Request-ID"] == ID
