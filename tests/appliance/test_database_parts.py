@@ -164,7 +164,7 @@ def test_a_stop_ends_with_what_was_waited_for_though_the_server_still_tidies_up(
 def test_a_stop_ends_when_the_server_is_gone(settings, server) -> None:
     process = server("")
     assert switchover.stop(settings.instances["pg1"]) is None
-    assert process.wait(1) == -signal.SIGINT
+    assert process.wait(60) == -signal.SIGINT
 
 
 def test_a_server_that_does_not_stop_is_said(settings, server) -> None:
