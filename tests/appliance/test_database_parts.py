@@ -271,6 +271,19 @@ def test_an_instance_that_was_just_released_is_given_its_time(monkeypatch) -> No
     assert fenced == [("pg2", "it did not answer for 10 s")] * 2  # once every 15 s
 
 
+@pytest.mark.parametrize("is_standby", [True, False])
+def test_a_standby_that_is_down_is_started_or_copied_where_it_would_not_be_one(monkeypatch, is_standby) -> None:
+    clock, done = itertools.count(), []
+    monkeypatch.setattr(supervisor.time, "monotonic", lambda: next(clock))
+    instances = {"pg2": SimpleNamespace(is_standby=is_standby)}
+    watcher = supervisor.Supervisor(store=None, cluster=SimpleNamespace(instances=instances))
+    monkeypatch.setattr(watcher, "fence", lambda _, name, __: done.append(f"fence {name}"))
+    monkeypatch.setattr(watcher, "act", lambda _, action: done.append(f"start {action.node}"))
+    for _ in range(10):
+        watcher.repair(STATE, NODES | {"pg2": Node()})
+    assert done == ["start pg2" if is_standby else "fence pg2"]
+
+
 def test_an_instance_that_fails_at_once_is_started_once_a_second(monkeypatch) -> None:
     clock, started = iter([0.0, 0.02, 0.98, 1.02, 1.5]), []
     monkeypatch.setattr(cluster_module.time, "monotonic", lambda: next(clock))

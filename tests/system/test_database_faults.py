@@ -190,6 +190,19 @@ def test_data_directory_removed(machine: Machine) -> None:
     assert not load.lost()
 
 
+def test_the_data_directory_of_a_standby_removed(machine: Machine) -> None:
+    """It would start as nothing any more: it is made a copy of the primary again, and nobody types anything."""
+    leader, lost = machine.primary(), machine.standbys()[0]
+    with Load(machine, 4, 0.05) as load:
+        machine.run(f"rm -rf {data(lost)} || rm -rf {data(lost)}; true")
+        machine.wait(lambda: not machine.is_whole(), "it is noticed", 120)
+        took = machine.wait_until_whole()
+    print(f"\ndata directory of a standby removed: it streams again {took:.0f} s after it was noticed")
+    assert machine.primary() == leader
+    assert not load.failed()
+    assert not load.lost()
+
+
 @pytest.mark.alone
 def test_frozen_with_repmgrd_restarted(machine: Machine) -> None:
     """repmgrd cannot start while its upstream hangs; and the frozen one wakes up later."""

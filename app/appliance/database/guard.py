@@ -10,7 +10,7 @@ def refusal(settings: Settings, store: Store, unit_instance: str) -> str | None:
     version, _, name = unit_instance.partition("-")
     if version != VERSION or name not in settings.instances:
         return None  # a cluster that is not the appliance's
-    standby = (settings.instances[name].data / "standby.signal").exists()
+    standby = settings.instances[name].is_standby
     try:
         return may_start(store.load(), name, standby=standby)
     except NoStateError as problem:

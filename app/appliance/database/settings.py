@@ -36,6 +36,11 @@ class Instance:
         return Path(f"/var/lib/postgresql/{VERSION}/{self.name}")
 
     @property
+    def is_standby(self) -> bool:
+        """Tell whether its data says so; without that, or without data, it would start as a primary, or not at all."""
+        return (self.data / "standby.signal").exists()
+
+    @property
     def etc(self) -> Path:
         """Its configuration directory."""
         return Path(f"/etc/postgresql/{VERSION}/{self.name}")

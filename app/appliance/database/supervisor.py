@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 
 from appliance.database import engine, metrics, pool, processes, quorum, registry
 from appliance.database.cluster import Cluster
-from appliance.database.machine import Attach, Kill, Nodes, Start
+from appliance.database.machine import Attach, Kill, Nodes, Start, may_start
 from appliance.database.postgres import QueryError
 from appliance.database.processes import UnkillableError
 from appliance.database.state import STABLE, NoStateError, State, Store
@@ -208,7 +208,10 @@ class Supervisor:
         elif node.answers and since >= NOT_STREAMING_SECONDS:
             self.fence(state, name, f"it did not stream for {NOT_STREAMING_SECONDS:g} s")
         elif not node.processes and since >= STANDBY_DOWN_SECONDS:
-            self.act(state, Start(name))
+            if may_start(state, name, standby=self.cluster.instances[name].is_standby):
+                self.fence(state, name, "its data is gone, or that of a primary")
+            else:
+                self.act(state, Start(name))
         elif node.processes and not node.answers and not node.starting and since >= STANDBY_HANG_SECONDS:
             self.fence(state, name, f"it did not answer for {STANDBY_HANG_SECONDS:g} s")
         else:
