@@ -9,7 +9,7 @@ from appliance.backup.archive import Archive
 from appliance.backup.bucket import SETTINGS_FILE
 from appliance.backup.lineage import number
 from appliance.backup.pgbackrest import BackRestError, Backup
-from appliance.backup.record import BACKUP, DUMP, PROOF, Record
+from appliance.backup.record import BACKUP, COPY, DUMP, PROOF, Record
 from appliance.backup.sealed import Sealed
 from appliance.database import postgres
 from appliance.database.cluster import Cluster
@@ -60,6 +60,7 @@ def look(primary: Instance | None) -> View:
     remembered = Record.load()
     if not SETTINGS_FILE.exists():
         remembered.copied, remembered.copied_at = [], 0.0  # of a bucket that is no more
+        remembered.failures.pop(COPY, None)
     waiting = archive.waiting(primary) if primary else 0
     return View(backups, found, missing, waiting, remembered, forgone, sealed.held())
 
