@@ -1,5 +1,6 @@
 """The converged appliance, as its operator and as its clients reach it."""
 
+import contextlib
 import http.client
 import itertools
 import json
@@ -66,21 +67,21 @@ class Appliance:
     ) -> Answer:
         """Send one HTTPS request from outside; header names with underscores for hyphens."""
         context = ssl._create_unverified_context()  # noqa: S323, SLF001
-        connection = http.client.HTTPSConnection(self.address, 443, context=context, timeout=15)
         sent = {"Host": host} | {name.replace("_", "-"): value for name, value in headers.items()}
         if body is not None:
             sent["Content-Type"] = "application/json"
-        connection.request(method, path, json.dumps(body) if body is not None else None, sent)
-        answer = connection.getresponse()
-        text = answer.read().decode()
-        connection.close()
+        connecting = http.client.HTTPSConnection(self.address, 443, context=context, timeout=15)
+        with contextlib.closing(connecting) as connection:
+            connection.request(method, path, json.dumps(body) if body is not None else None, sent)
+            answer = connection.getresponse()
+            text = answer.read().decode()
         return Answer(answer.status, {name.lower(): value for name, value in answer.getheaders()}, text)
 
     def health(self) -> str:
         """Return the service's own word for how it is, or why nobody answers."""
         try:
             return self.request("GET", "/api/v1/health").json.get("status", "away")
-        except OSError as error:
+        except (OSError, ValueError, http.client.HTTPException) as error:
             return str(error)
 
     def new_key(self, role: str = "admin", tier: str = "enterprise") -> str:
@@ -132,7 +133,7 @@ class Play:
         return [task for (task, _), (_, changed) in itertools.pairwise(said) if task and changed]
 
 
-def wait_until(condition: Callable[[], object], what: str, seconds: float = 30) -> object:
+def wait_until(condition: Callable[[], object], what: str, seconds: float = 60) -> object:
     """Return the first true value of `condition`; fail with `what` was waited for when there is none in time."""
     deadline = time.monotonic() + seconds
     while (looked := time.monotonic()) < deadline:

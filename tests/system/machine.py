@@ -48,7 +48,7 @@ class Machine:
         return (self.secrets / "database_password").read_text().split()[0]
 
     def run(
-        self, command: str, *, check: bool = True, timeout: float = 120, environment: dict[str, str] | None = None
+        self, command: str, *, check: bool = True, timeout: float = 300, environment: dict[str, str] | None = None
     ) -> str:
         """Run a shell command in the machine and return what it printed."""
         extra = [word for key, value in (environment or {}).items() for word in ("--env", f"{key}={value}")]
@@ -66,9 +66,9 @@ class Machine:
         """Return `luckygas db status`."""
         return json.loads(self.run("luckygas db status --json", check=False) or "{}")
 
-    def primary(self) -> str:
+    def primary(self) -> str | None:
         """Return who leads."""
-        return self.status()["primary"]
+        return self.status().get("primary")
 
     def standbys(self) -> list[str]:
         """Return who follows."""
@@ -106,7 +106,9 @@ class Machine:
         subprocess.run(["podman", "wait", self.name], check=True, stdout=subprocess.DEVNULL)
         subprocess.run(["podman", "start", self.name], check=True, stdout=subprocess.DEVNULL)
         self.wait(
-            lambda: self.run("systemctl is-system-running", check=False) in ("running", "degraded"), "it has booted"
+            lambda: self.run("systemctl is-system-running", check=False) in ("running", "degraded"),
+            "it has booted",
+            180,
         )
 
     def is_whole(self) -> bool:
@@ -121,7 +123,7 @@ class Machine:
             and not any(node["fenced"] for node in status["nodes"])
         )
 
-    def wait_until_whole(self, timeout: float = 90) -> float:
+    def wait_until_whole(self, timeout: float = 240) -> float:
         """Wait until nothing is left to repair."""
         return self.wait(self.is_whole, "the database is whole", timeout)
 
