@@ -156,10 +156,11 @@ class World:
                     found.setdefault(alert["labels"]["alertname"], row["at"])
         return found
 
-    def firing(self) -> set[str]:
-        """Return what Prometheus says fires; Alertmanager does not tell of all of it."""
+    def firing(self, *, or_pending: bool = False) -> set[str]:
+        """Return what Prometheus says fires, or is about to; Alertmanager does not tell of all of it."""
         told = self.machine.run("python3 /tmp/alert_clients.py get http://127.0.0.1:9090/api/v1/alerts")
-        return {one["labels"]["alertname"] for one in json.loads(told)["data"]["alerts"] if one["state"] == "firing"}
+        alerts = json.loads(told)["data"]["alerts"]
+        return {one["labels"]["alertname"] for one in alerts if or_pending or one["state"] == "firing"}
 
     @contextmanager
     def rules(self, text: str) -> Iterator[None]:
@@ -199,12 +200,12 @@ class World:
             done = {step: self.appliance.run(f"set -e\n{known}\n{step}", check=False) for step in undo}
             assert {step: one.stdout + one.stderr for step, one in done.items() if one.returncode} == {}
 
-    def wait_until_silent(self, names: set[str], seconds: float = 240) -> None:
-        """Wait until none of these fires."""
+    def wait_until_silent(self, names: set[str], seconds: float = 600) -> None:
+        """Wait until none of these fires, nor would soon because of what was planted before."""
         try:
-            wait_until(lambda: not self.firing() & names, "nothing of it to fire", seconds)
+            wait_until(lambda: not self.firing(or_pending=True) & names, "nothing of it to fire", seconds)
         except BaseException:
-            print(f"still firing: {sorted(self.firing() & names)}")
+            print(f"still firing: {sorted(self.firing(or_pending=True) & names)}")
             raise
 
     def wait_for(
