@@ -145,7 +145,9 @@ def test_the_first_admin_is_made_here_and_let_in_again(
     assert browser.get("/api/v1/me").status_code == 401
     assert browser.post("/api/v1/session", json=body | {"password": second}).status_code == 200
     assert run_committing("person", "reset", "nobody").stderr == "Error: nobody logs in as nobody\n"
-    assert run_committing("person", "create", "Mei Ling", "--name", "x", "--role", "admin").exit_code == 2
+    refused = run_committing("person", "create", "Mei Ling", "--name", "x", "--role", "admin")
+    assert refused.exit_code == 2
+    assert "Invalid value for login: found 'Mei Ling'. Log-in name: 2 to 40 small letters" in refused.stderr
 
 
 @pytest.mark.parametrize(

@@ -30,7 +30,9 @@ def create_person(login: str, name: str, role: str) -> None:
         body = PersonIn(login=login, name=name, role=Role(role))
     except ValidationError as error:
         first = error.errors()[0]
-        raise click.BadParameter(f"{first['loc'][0]}: {first['msg']}") from None
+        field = str(first["loc"][0])
+        wanted = PersonIn.model_fields[field].description or first["msg"]
+        raise click.BadParameter(f"found {first['input']!r}. {wanted}", param_hint=field) from None
     with tools.transaction() as (session, _):
         _, password = people.create(session, person=body)
     click.echo(password)
