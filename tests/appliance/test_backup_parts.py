@@ -4,11 +4,12 @@ import argparse
 import contextlib
 import json
 from datetime import UTC, datetime
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 
-from appliance.backup import commands, listing, metrics, pgbackrest, record, restore, table, taking, watch
+from appliance.backup import commands, listing, metrics, pgbackrest, proof, record, restore, table, taking, watch
 from appliance.backup.archive import Archive
 from appliance.backup.bucket import BucketError
 from appliance.backup.lineage import Lineage, name
@@ -58,6 +59,20 @@ def test_what_was_lost_before_the_newest_backup_is_said_and_not_grave():
     found = listing.report(seen, 9)
     assert found.severity == WARNING
     assert any("WAL of before b1 is lost: A" in problem for problem in found.problems)
+
+
+@pytest.mark.parametrize(("made", "fits"), [(99, False), (100, True), (2**31, True), (2**32 - 5, False)])
+def test_a_table_that_the_copy_lacks_is_excused_only_when_it_was_made_later(monkeypatch, made, fits):
+    scratch = SimpleNamespace(psql=lambda _: "100")
+    examination = proof.Examination(scratch, Path(), Archive({}, 0, Lineage()), backup(1), object(), (), None, print)
+    monkeypatch.setattr(examination, "count_copy", dict)
+    monkeypatch.setattr(proof.postgres, "query", lambda *_, **__: [[str(made)]])
+    live = {"luckygas: public.born": 1000}
+    if fits:
+        assert examination.compare(live, live) == 0
+    else:
+        with pytest.raises(proof.NotProvenError, match="None rows in the copy and 1000 to 1000"):
+            examination.compare(live, live)
 
 
 def test_a_full_backup_is_due_once_a_week():

@@ -60,7 +60,9 @@ def tidy(machine: Machine):
 def test_a_backup_is_taken_from_a_standby_and_proven(machine: Machine) -> None:
     before, began = labels(machine), time.time()
     machine.run("luckygas backup --full", timeout=300)
-    said = machine.run("luckygas backup prove", timeout=300)
+    machine.on_primary("CREATE TABLE born (id int); INSERT INTO born SELECT generate_series(1, 1000)")
+    said = machine.run("luckygas backup prove", timeout=300)  # also of what came in this moment
+    machine.on_primary("DROP TABLE born")
     newest = backups(machine)["backups"][-1]
     assert newest["label"] not in before
     assert (newest["kind"], newest["verdict"]) == ("full", "good")

@@ -27,6 +27,9 @@ SELECT quote_ident(schemaname) || '.' || quote_ident(relname) FROM pg_stat_user_
 WHERE schemaname <> 'repmgr' ORDER BY 1
 """
 COUNT = "SELECT count(*) FROM {table}"
+MADE = "SELECT xmin::text FROM pg_class WHERE oid = '{table}'::regclass"
+NEXT = "SELECT pg_current_xact_id()::xid::text"
+TRANSACTIONS = 1 << 32  # their numbers begin anew after so many
 CANARY = "SELECT coalesce(extract(epoch FROM max(at)), 0) FROM luckygas_canary"
 # The number of the segment that holds the last byte that was replayed.
 REACHED = f"SELECT trunc((pg_last_wal_replay_lsn() - '0/1') / {SEGMENT_BYTES})"
@@ -102,6 +105,7 @@ class Examination:
         if gaps := [segment for segment in path if segment not in self.held.segments]:
             raise NotProvenError(f"WAL is missing from the archive: {archive.named(gaps)}")
         before = self.count_live()
+        self.catch_up()
         reached = self.restore()
         self.check_wal(path)
         last = number(path[-1] if path else self.backup.last_segment)
@@ -113,6 +117,14 @@ class Examination:
         self.check_pages()
         self.proof.rows = self.compare(before, self.count_live())
         self.say(f"{self.proof.rows} rows in {len(before)} tables are as they should be")
+
+    def catch_up(self) -> None:
+        """Have the archive hold what was counted: a copy that is older would be blamed for what came since."""
+        if self.primary and self.proof.repository == LOCAL:
+            try:
+                archive.flush(self.primary)
+            except archive.ArchiveError as problem:
+                self.say(f"{problem}; what was archived is proven all the same")
 
     def restore(self) -> int:
         """Have a server on the copy; returns the number of the last segment that it replayed."""
@@ -170,6 +182,14 @@ class Examination:
             low, high = sorted((before[table], after[table]))
             slack = SLACK_ROWS + SLACK_SHARE * high
             rows = held.get(table)
+            if rows is None and self.was_made_later(*table.split(": ", 1)):
+                continue
             if rows is None or not low - slack <= rows <= high + slack:
                 raise NotProvenError(f"table {table} has {rows} rows in the copy and {low} to {high} in the original")
         return sum(held.values())
+
+    def was_made_later(self, database: str, table: str) -> bool:
+        """Tell whether a transaction made a table to which the copy has not come: a bucket is some minutes behind."""
+        quoted = table.replace("'", "''")
+        ((made,),) = postgres.query(self.primary, MADE.format(table=quoted), database=database, timeout=60)
+        return (int(made) - int(self.scratch.psql(NEXT))) % TRANSACTIONS < TRANSACTIONS // 2
