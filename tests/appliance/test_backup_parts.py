@@ -129,10 +129,17 @@ def test_the_same_work_is_not_done_twice_at_once(tmp_path):
 
 
 def test_what_was_broken_off_is_begun_again_after_a_while():
-    wanted = view([backup(1)], wanted={PROOF: 1000.0})
+    wanted = view([backup(1)], wanted={PROOF: 1000.0}, proofs=[Proof("b1", 1, good=True)])
     assert watch.due(wanted, 1100) == []
     assert watch.due(wanted, 1000 + watch.RETRY_SECONDS) == [PROOF]
     assert watch.due(view([]), 1e9) == [BACKUP]
+
+
+def test_the_first_backup_of_a_machine_is_proven_at_once():
+    assert watch.due(view([backup(1)]), 1e9) == [PROOF]
+    assert watch.due(view([backup(1)], proofs=[Proof("d1", 1, good=True, repository="dump")]), 1e9) == [PROOF]
+    assert watch.due(view([backup(1)], wanted={PROOF: 1000.0}), 1100) == [], "it is under way, or there was no room"
+    assert watch.due(view([backup(1)], proofs=[Proof("b1", 1, good=False)]), 1e9) == []
 
 
 def test_a_lost_segment_is_made_up_for_by_a_new_backup_which_is_not_begun_again_and_again():
@@ -158,7 +165,7 @@ def test_a_list_of_proven_backups():
 @pytest.mark.parametrize(
     ("seen", "now", "severity", "problem"),
     [
-        (view([backup(1)]), 100, WARNING, "no backup was proven yet"),
+        (view([backup(1)], arrived=990), 1000, WARNING, "no backup was proven yet"),
         (view([backup(1)], proofs=[Proof("b1", 0, good=True)]), 27 * 3600, CRITICAL, "the newest backup is of"),
         (view([backup(1)], proofs=[Proof("b1", 0, good=True)]), 27 * 3600, CRITICAL, "no backup was proven since"),
         (view([backup(1)], proofs=[Proof("b1", 0, good=False, why="a byte")]), 9, CRITICAL, "its proof: a byte"),

@@ -141,5 +141,7 @@ def test_a_machine_without_any_dump_says_so_after_a_day(place):
 
 
 def test_a_dump_that_was_broken_off_is_begun_again():
-    seen = View([BACKUP], Archive({}, NOW, Lineage()), [], 0, Record(wanted={"dump": NOW}))
+    seen = View(
+        [BACKUP], Archive({}, NOW, Lineage()), [], 0, Record(wanted={"dump": NOW}, proofs=[Proof("b", NOW, good=True)])
+    )
     assert watch.due(seen, NOW + watch.RETRY_SECONDS) == ["dump"]

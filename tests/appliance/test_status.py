@@ -8,6 +8,7 @@ from types import SimpleNamespace
 import pytest
 
 from appliance.backup.record import Proof, Record
+from appliance.backup.watch import View
 from appliance.cli import main
 from appliance.output import CRITICAL, OK, WARNING
 from appliance.status import commands, machine, parts
@@ -42,15 +43,12 @@ def states(checks) -> dict[str, int]:
 
 
 def view(  # noqa: PLR0913
-    *, age=3600.0, proven=3600.0, good=True, archived=30.0, missing=(), copied=0.0
-) -> SimpleNamespace:
-    record = Record(proofs=[Proof("x", NOW - proven, good, why="rows are missing")], copied_at=copied)
-    return SimpleNamespace(
-        backups=[SimpleNamespace(label="x", ended=NOW - age)],
-        record=record,
-        archive=SimpleNamespace(newest=NOW - archived),
-        missing=list(missing),
-    )
+    *, age=3600.0, proven: float | None = 3600.0, good=True, archived=30.0, missing=(), copied=0.0
+) -> View:
+    proofs = [] if proven is None else [Proof("x", NOW - proven, good, why="rows are missing")]
+    record = Record(proofs=proofs, copied_at=copied)
+    backups = [SimpleNamespace(label="x", ended=NOW - age)]
+    return View(backups, SimpleNamespace(newest=NOW - archived), list(missing), 0, record)
 
 
 def test_a_healthy_appliance_is_ok():
@@ -119,6 +117,8 @@ def test_a_firewall_that_is_not_the_confirmed_one_is_seen(on_trial, good, expect
     [
         ({"age": 30 * 3600}, {"backups.taken": CRITICAL}),
         ({"proven": 30 * 3600}, {"backups.proven": WARNING}),
+        ({"proven": None}, {"backups.proven": WARNING}),
+        ({"proven": None, "age": 60}, {}),  # of a new machine, whose proof is about to begin
         ({"good": False}, {"backups.proven": WARNING, "backups.proof": CRITICAL}),
         ({"archived": 400}, {"backups.archive": CRITICAL}),
         ({"missing": ["000000010000000000000007"]}, {"backups.archive": CRITICAL}),
@@ -130,7 +130,7 @@ def test_each_fault_of_the_backups_is_one_check(change, expected):
 
 
 def test_without_any_backup_it_is_critical():
-    empty = SimpleNamespace(backups=[], record=Record(), archive=SimpleNamespace(newest=None), missing=[])
+    empty = View([], SimpleNamespace(newest=None), [], 0, Record())
     assert states(parts.of_backups(empty, NOW)) == {
         "backups.taken": CRITICAL,
         "backups.proven": WARNING,

@@ -1,5 +1,7 @@
 """The playbook may be run at any time, on anything, and be broken off anywhere."""
 
+import json
+
 import pytest
 
 from conftest import wait_until
@@ -45,6 +47,12 @@ def test_a_run_that_was_killed_again_and_again_converges(bare_machine):
     last = bare_machine.playbook("site.yml")
     assert last.changed == 0, last.changes
     wait_until(lambda: bare_machine.health() == "ok", "the service to be well", 60)
+
+    def first_backup() -> str:
+        told = json.loads(bare_machine.run("luckygas backups --json", check=False).stdout)
+        return told["backups"][0]["verdict"]
+
+    wait_until(lambda: first_backup() == "good", "its first backup to be proven, by nobody's doing", 240)
 
 
 def test_a_version_that_leaves_out_another_is_refused_before_anything_changes(appliance):

@@ -29,7 +29,6 @@ print(json.dumps([query for query in json.loads(sys.argv[1]) if not has_figures(
 
 @pytest.mark.parametrize("name", sorted(BOARDS))
 def test_every_query_brings_figures(appliance, name):
-    appliance.run('grep -q \'"repository": "local"\' /var/lib/luckygas/backup/state.json || luckygas backup prove')
     targets = [target for panel in BOARDS[name]["panels"] for target in panel["targets"]]
     queries = [target["expr"].replace("$__rate_interval", INTERVAL) for target in targets]
     assert queries

@@ -106,7 +106,7 @@ def complaints(view: View, now: float) -> Iterable[tuple[bool, str]]:
             f"the bucket is as it was at {local(view.record.copied_at)}; see: journalctl -u luckygas-backup-copy",
         )
     yield from ((False, problem) for problem in stale(view, now))
-    if good is None or now - good.at > MAX_AGE_SECONDS:
+    if not view.is_new(now) and (good is None or now - good.at > MAX_AGE_SECONDS):
         since = f"since {local(good.at)}" if good else "yet"
         yield False, f"no backup was proven {since}; to do it now: luckygas backup prove"
 

@@ -9,7 +9,7 @@ from appliance.backup.archive import Archive
 from appliance.backup.bucket import SETTINGS_FILE
 from appliance.backup.lineage import number
 from appliance.backup.pgbackrest import BackRestError, Backup
-from appliance.backup.record import BACKUP, COPY, DUMP, PROOF, Record
+from appliance.backup.record import BACKUP, COPY, DUMP, LOCAL, PROOF, Record
 from appliance.backup.sealed import Sealed
 from appliance.database import postgres
 from appliance.database.cluster import Cluster
@@ -19,6 +19,7 @@ from appliance.database.state import STABLE, NoStateError, Store
 from appliance.system import run
 
 RETRY_SECONDS = 300.0
+FIRST_PROOF_SECONDS = 900.0
 UNITS = {
     BACKUP: "luckygas-backup.service",
     PROOF: "luckygas-backup-proof.service",
@@ -38,6 +39,15 @@ class View:
     forgone: list[str] = field(default_factory=list)
     """Like `missing`, but from before the newest backup: the way from there to today is whole."""
     sealed: list[Sealed] = field(default_factory=list)
+
+    @property
+    def is_untried(self) -> bool:
+        """Tell whether there are backups, and not one of them was proven or refuted."""
+        return bool(self.backups) and not any(proof.repository == LOCAL for proof in self.record.proofs)
+
+    def is_new(self, now: float) -> bool:
+        """Tell whether the first backup is so young that its proof may be under way."""
+        return self.is_untried and now - self.backups[0].ended < FIRST_PROOF_SECONDS
 
 
 def leader(store: Store, cluster: Cluster) -> Instance | None:
@@ -68,9 +78,14 @@ def look(primary: Instance | None) -> View:
 def due(view: View, now: float, lost: list[str] | None = None) -> list[str]:
     """Return the work that has to be begun again, or for the first time.
 
-    Past `lost` segments nothing can be restored until there is a newer backup.
+    Past `lost` segments nothing can be restored until there is a newer backup. On a new machine the first one is proven
+    as soon as it is there, since until the night nobody should have to believe in it.
     """
-    needed = {} if view.backups and not lost else {BACKUP: 0.0}
+    needed = {}
+    if lost or not view.backups:
+        needed[BACKUP] = 0.0
+    elif view.is_untried:
+        needed[PROOF] = 0.0
     wanted = needed | view.record.wanted
     return [work for work in UNITS if work in wanted and now - wanted[work] >= RETRY_SECONDS]
 

@@ -121,10 +121,11 @@ def of_backups(view: View, now: float) -> Iterator[Check]:
         severity=CRITICAL,
     )
     good = view.record.last_good()
+    none = "the first one is tried in a moment" if view.is_new(now) else "none was ever restored"
     yield judged(
         "backups.proven",
-        good=good is not None and now - good.at <= MAX_AGE_SECONDS,
-        found=f"{good.label} was restored and found good {ago(now - good.at)}" if good else "none was ever restored",
+        good=view.is_new(now) or (good is not None and now - good.at <= MAX_AGE_SECONDS),
+        found=f"{good.label} was restored and found good {ago(now - good.at)}" if good else none,
         why="a backup that was never restored may be of no use",
         what="luckygas backup prove",
     )
