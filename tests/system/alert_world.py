@@ -57,6 +57,9 @@ forge() { PGOPTIONS='-c session_replication_role=replica' sql "$1"; }
 await() { for attempt in $(seq 100); do [ -n "$("$@")" ] && return; sleep 0.2; done; echo "in vain: $*"; return 1; }
 enqueue() { sql "SELECT procrastinate_defer_jobs_v1(
   ARRAY[ROW('default', '$1', 0, NULL, NULL, '{}', NULL)::procrastinate_job_to_defer_v1])" >/dev/null; }
+is_proven() { python3 -c "import json
+proofs = json.load(open('$BACKUPS/state.json'))['proofs']
+exit(not any(one['good'] and one['repository'] == 'local' for one in proofs))"; }
 record() { python3 -Ic "$RECORD
 with changing() as one:
     $1"; }
