@@ -43,10 +43,10 @@ def states(checks) -> dict[str, int]:
 
 
 def view(  # noqa: PLR0913
-    *, age=3600.0, proven: float | None = 3600.0, good=True, archived=30.0, missing=(), copied=0.0
+    *, age=3600.0, proven: float | None = 3600.0, good=True, archived=30.0, missing=(), copied=0.0, failures=()
 ) -> View:
     proofs = [] if proven is None else [Proof("x", NOW - proven, good, why="rows are missing")]
-    record = Record(proofs=proofs, copied_at=copied)
+    record = Record(proofs=proofs, copied_at=copied, failures=dict.fromkeys(failures, "no room"))
     backups = [SimpleNamespace(label="x", ended=NOW - age)]
     return View(backups, SimpleNamespace(newest=NOW - archived), list(missing), 0, record)
 
@@ -119,6 +119,7 @@ def test_a_firewall_that_is_not_the_confirmed_one_is_seen(on_trial, good, expect
         ({"proven": 30 * 3600}, {"backups.proven": WARNING}),
         ({"proven": None}, {"backups.proven": WARNING}),
         ({"proven": None, "age": 60}, {}),  # of a new machine, whose proof is about to begin
+        ({"proven": None, "age": 60, "failures": ["proof"]}, {"backups.proven": WARNING}),
         ({"good": False}, {"backups.proven": WARNING, "backups.proof": CRITICAL}),
         ({"archived": 400}, {"backups.archive": CRITICAL}),
         ({"missing": ["000000010000000000000007"]}, {"backups.archive": CRITICAL}),

@@ -9,7 +9,7 @@ from appliance.backup.archive import Archive
 from appliance.backup.bucket import SETTINGS_FILE
 from appliance.backup.lineage import number
 from appliance.backup.pgbackrest import BackRestError, Backup
-from appliance.backup.record import BACKUP, COPY, DUMP, LOCAL, PROOF, Record
+from appliance.backup.record import BACKUP, COPY, DUMP, LOCAL, PROOF, S3, Record
 from appliance.backup.sealed import Sealed
 from appliance.database import postgres
 from appliance.database.cluster import Cluster
@@ -47,7 +47,8 @@ class View:
 
     def is_new(self, now: float) -> bool:
         """Tell whether the first backup is so young that its proof may be under way."""
-        return self.is_untried and now - self.backups[0].ended < FIRST_PROOF_SECONDS
+        young = self.is_untried and now - self.backups[0].ended < FIRST_PROOF_SECONDS
+        return young and PROOF not in self.record.failures
 
 
 def leader(store: Store, cluster: Cluster) -> Instance | None:
@@ -71,6 +72,7 @@ def look(primary: Instance | None) -> View:
     if not SETTINGS_FILE.exists():
         remembered.copied, remembered.copied_at = [], 0.0  # of a bucket that is no more
         remembered.failures.pop(COPY, None)
+        remembered.proofs = [proof for proof in remembered.proofs if proof.repository != S3]
     waiting = archive.waiting(primary) if primary else 0
     return View(backups, found, missing, waiting, remembered, forgone, sealed.held())
 
