@@ -63,8 +63,8 @@ def test_what_was_lost_before_the_newest_backup_is_said_and_not_grave():
 
 @pytest.mark.parametrize(("made", "fits"), [(99, False), (100, True), (2**31, True), (2**32 - 5, False)])
 def test_a_table_that_the_copy_lacks_is_excused_only_when_it_was_made_later(monkeypatch, made, fits):
-    scratch = SimpleNamespace(psql=lambda _: "100")
-    examination = proof.Examination(scratch, Path(), Archive({}, 0, Lineage()), backup(1), object(), (), None, print)
+    held = Archive({}, 0, Lineage())
+    examination = proof.Examination(None, Path(), held, backup(1), object(), (), None, print, next=100)
     monkeypatch.setattr(examination, "count_copy", dict)
     monkeypatch.setattr(proof.postgres, "query", lambda *_, **__: [[str(made)]])
     live = {"luckygas: public.born": 1000}

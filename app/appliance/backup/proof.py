@@ -14,6 +14,7 @@ from appliance.backup.places import FETCHED, REPOSITORY, SCRATCH, SEGMENT_BYTES
 from appliance.backup.record import LOCAL, S3, Proof, Record
 from appliance.backup.scratch import Scratch, ScratchError
 from appliance.database import postgres
+from appliance.database.postgres import QueryError
 from appliance.database.settings import Instance
 from appliance.system import run
 
@@ -28,7 +29,7 @@ WHERE schemaname <> 'repmgr' ORDER BY 1
 """
 COUNT = "SELECT count(*) FROM {table}"
 MADE = "SELECT xmin::text FROM pg_class WHERE oid = '{table}'::regclass"
-NEXT = "SELECT pg_current_xact_id()::xid::text"
+NEXT = "SELECT pg_snapshot_xmax(pg_current_snapshot())::xid::text"
 TRANSACTIONS = 1 << 32  # their numbers begin anew after so many
 CANARY = "SELECT coalesce(extract(epoch FROM max(at)), 0) FROM luckygas_canary"
 # The number of the segment that holds the last byte that was replayed.
@@ -79,6 +80,10 @@ def prove(primary: Instance | None, databases: tuple[str, ...], bucket: Bucket |
         examination.run()
         proof.good = True
     except (NotProvenError, BackRestError, ScratchError) as problem:
+        if not bucket and Archive.look(repository).lineage != held.lineage:
+            raise archive.ArchiveError(
+                f"another instance, or restored data, began to lead meanwhile: {problem}"
+            ) from None
         proof.why = str(problem)
     finally:
         examination.scratch.discard()
@@ -98,6 +103,7 @@ class Examination:
     proof: Proof
     say: Say
     stale: str = ""
+    next: int = 0
 
     def run(self) -> None:
         """Restore, then look ever closer."""
@@ -123,7 +129,7 @@ class Examination:
         if self.primary and self.proof.repository == LOCAL:
             try:
                 archive.flush(self.primary)
-            except archive.ArchiveError as problem:
+            except (archive.ArchiveError, QueryError) as problem:
                 self.say(f"{problem}; what was archived is proven all the same")
 
     def restore(self) -> int:
@@ -132,6 +138,7 @@ class Examination:
         replayed = self.scratch.restore(self.backup.label, pgbackrest.LATEST, self.repository, self.say)
         reached = int(self.scratch.psql(REACHED))
         self.scratch.promote()
+        self.next = int(self.scratch.psql(NEXT))  # before anything of ours is committed there
         self.proof.seconds = round(time.time() - began, 1)
         canary = float(self.scratch.psql(CANARY))
         self.proof.behind_seconds = round(max(0.0, began - max(canary, replayed)), 1)
@@ -189,7 +196,10 @@ class Examination:
         return sum(held.values())
 
     def was_made_later(self, database: str, table: str) -> bool:
-        """Tell whether a transaction made a table to which the copy has not come: a bucket is some minutes behind."""
+        """Tell whether a transaction made a table to which the copy has not come: a bucket is some minutes behind.
+
+        What was granted on since, or altered, counts as made then.
+        """
         quoted = table.replace("'", "''")
         ((made,),) = postgres.query(self.primary, MADE.format(table=quoted), database=database, timeout=60)
-        return (int(made) - int(self.scratch.psql(NEXT))) % TRANSACTIONS < TRANSACTIONS // 2
+        return (int(made) - self.next) % TRANSACTIONS < TRANSACTIONS // 2
