@@ -31,7 +31,7 @@ from appliance.trial.engine import Trials
 from appliance.units import properties, started
 from appliance.vpn import peers, wireguard
 
-# Prometheus judges first and learns of Alertmanager then, and says what fires again after a minute.
+# Prometheus judges first and learns of Alertmanager then, which forgets; and says what fires again after a minute.
 SILENT_SECONDS = 120
 MARKS = {OK: "  ", WARNING: "! ", CRITICAL: "!!"}
 
@@ -97,7 +97,8 @@ def backups() -> Iterator[Check]:
 def alerting() -> Iterator[Check]:
     """Look at what fires, and whether anybody would learn of it."""
     settings = manager.Settings.load()
-    judges = "judges" if manager.is_watched(settings) else "begins" if has_just_begun("prometheus") else None
+    begins = any(has_just_begun(unit) for unit in ("prometheus", "prometheus-alertmanager"))
+    judges = "judges" if manager.is_watched(settings) else "begins" if begins else None
     yield from parts.of_alerts(manager.firing(settings), alerts.doubt(settings, Record.load()), judges)
 
 
