@@ -77,6 +77,7 @@ def cause(world: World, number: int, *, as_shipped: bool) -> None:
     names = [name for name in of_round(number) if not as_shipped or minutes(name) <= PATIENCE_MINUTES]
     heading = "as shipped" if as_shipped else "times shortened"
     world.wait_until_silent(set(names) - {"Watchdog"})
+    world.machine.wait_until_idle()  # no proof of the machine's own is under way
     since = time.time()
 
     def arrived() -> dict[str, float]:

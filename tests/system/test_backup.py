@@ -139,11 +139,11 @@ def test_a_damaged_backup_does_not_pass(machine: Machine, damage: str, file: str
         machine.on_primary("INSERT INTO chaos (id) VALUES (random())")
         machine.on_primary("SELECT pg_switch_wal()")
     machine.wait(lambda: backups(machine)["archive"]["waiting_segments"] == 0, "all is archived")
-    # Every minute it looks for gaps, and would close this one.
-    machine.run("systemctl stop luckygas-backup-watch.timer luckygas-backup-watch.service")
     path = machine.run(file)
-    machine.run(f"cp -p {path} /tmp/intact; {damage.format(path)}")
     try:
+        # Every minute it looks for gaps, and would close this one.
+        machine.run("systemctl stop luckygas-backup-watch.timer luckygas-backup-watch.service")
+        machine.run(f"cp -p {path} /tmp/intact; {damage.format(path)}")
         said = machine.run("luckygas backup prove; echo exit $?", timeout=300)
         found = backups(machine)
     finally:

@@ -107,6 +107,7 @@ def whole(machine: Machine, s3: S3):
     machine.wait_until_idle()  # no backup, proof or copy of the machine's own is under way, which would refuse ours
     yield
     s3.fault("pass")
+    machine.run(f"systemctl stop {TIMER}")
     machine.wait_until_whole()
 
 
@@ -200,7 +201,6 @@ def test_a_long_outage_is_told_and_heals_by_itself(machine: Machine, s3: S3) -> 
     s3.fault("pass")
     healed = machine.wait(lambda: "s3" in backups(machine)["backups"][-1]["where"], "it was copied", 400)
     machine.wait(lambda: machine.run(FIRING) == "0", "the alert has ended", 120)
-    machine.run(f"systemctl stop {TIMER}")
     print(f"\n{OUTAGE_SECONDS:.0f} s without S3, {len(load.acknowledged())} writes; copied {healed:.0f} s after it")
     assert not load.failed()
     assert not load.lost()
@@ -289,6 +289,7 @@ def test_a_new_machine_from_nothing_but_the_bucket_and_the_passphrase(
     assert play.status == 0, play.output
     installed = time.monotonic()
     new = Machine(new_machine, secrets)
+    new.wait_until_idle()  # its own first backup is being proven
     said = new.run("luckygas restore --latest --from s3 --into production --yes-i-mean luckygas", timeout=600)
     print(f"\ninstalled in {installed - began:.0f} s, restored in {time.monotonic() - installed:.0f} s\n{said}")
     new.wait_until_whole()

@@ -121,7 +121,7 @@ def test_without_room_nothing_is_begun_and_it_is_said(machine: Machine) -> None:
     finally:
         # Whoever is just archiving is in it.
         machine.run(
-            f"until umount {REPOSITORY} || ! mountpoint -q {REPOSITORY}; do sleep 0.1; done;"
+            f"timeout 60 sh -c 'until umount {REPOSITORY} || ! mountpoint -q {REPOSITORY}; do sleep 0.1; done';"
             f" cp -a /tmp/full/archive {REPOSITORY}; umount /tmp/full; rmdir /tmp/full"
         )
     assert "MB are free" in said

@@ -189,6 +189,7 @@ def test_no_secret_is_where_it_should_not_be(appliance, before):
     assert [path for path in found if not any(fnmatch(path, place) for place in PLACES)] == []
     # What a unit had that has ended meanwhile is gone.
     modes = appliance.run(f"stat --format='%a %n' {' '.join(found)}", check=False).stdout.splitlines()
+    assert modes
     assert [line for line in modes if int(line.split()[0], 8) & stat.S_IRWXO] == []
 
 
