@@ -97,8 +97,11 @@ def backups() -> Iterator[Check]:
 def alerting() -> Iterator[Check]:
     """Look at what fires, and whether anybody would learn of it."""
     settings = manager.Settings.load()
-    begins = any(has_just_begun(unit) for unit in ("prometheus", "prometheus-alertmanager"))
-    judges = "judges" if manager.is_watched(settings) else "begins" if begins else None
+    judges = None
+    if manager.is_watched(settings):
+        judges = "judges"
+    elif any(has_just_begun(unit) for unit in ("prometheus", "prometheus-alertmanager")):
+        judges = "begins"
     yield from parts.of_alerts(manager.firing(settings), alerts.doubt(settings, Record.load()), judges)
 
 
