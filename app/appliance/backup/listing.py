@@ -99,16 +99,22 @@ def complaints(view: View, now: float) -> Iterable[tuple[bool, str]]:
         yield True, f"no WAL has arrived in the archive since {since}; {view.waiting} segments wait"
     for last in view.record.bad:
         yield True, f"{last.label} ({last.repository}) did not pass its proof: {last.why}"
-    good = view.record.last_good()
     if view.record.copied_at and now - view.record.copied_at > MAX_COPY_AGE_SECONDS:
         yield (
             True,
             f"the bucket is as it was at {local(view.record.copied_at)}; see: journalctl -u luckygas-backup-copy",
         )
     yield from ((False, problem) for problem in stale(view, now))
-    if not view.is_new(now) and (good is None or now - good.at > MAX_AGE_SECONDS):
+    if is_unproven(view, now):
+        good = view.record.last_good()
         since = f"since {local(good.at)}" if good else "yet"
         yield False, f"no backup was proven {since}; to do it now: luckygas backup prove"
+
+
+def is_unproven(view: View, now: float) -> bool:
+    """Tell whether no backup was found good for too long."""
+    good = view.record.last_good()
+    return not view.is_new(now) and (good is None or now - good.at > MAX_AGE_SECONDS)
 
 
 def stale(view: View, now: float) -> Iterable[str]:

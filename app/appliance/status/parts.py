@@ -4,7 +4,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 from appliance.alerts import manager
-from appliance.backup.listing import MAX_AGE_SECONDS, MAX_ARCHIVE_AGE_SECONDS, MAX_COPY_AGE_SECONDS
+from appliance.backup.listing import MAX_AGE_SECONDS, MAX_ARCHIVE_AGE_SECONDS, MAX_COPY_AGE_SECONDS, is_unproven
 from appliance.backup.watch import View
 from appliance.output import CRITICAL, OK, WARNING, ago, local
 from appliance.status.check import Check, judged
@@ -124,7 +124,7 @@ def of_backups(view: View, now: float) -> Iterator[Check]:
     none = "the first one is tried in a moment" if view.is_new(now) else "none was ever restored"
     yield judged(
         "backups.proven",
-        good=view.is_new(now) or (good is not None and now - good.at <= MAX_AGE_SECONDS),
+        good=not is_unproven(view, now),
         found=f"{good.label} was restored and found good {ago(now - good.at)}" if good else none,
         why="a backup that was never restored may be of no use",
         what="luckygas backup prove",
