@@ -5,14 +5,13 @@ They are as the playbook will write them with the new value, so that it finds no
 
 import glob
 import grp
-import hashlib
 import json
 import pwd
 from collections.abc import Iterable
 from pathlib import Path
 
 from appliance.doctor.files import WRITTEN
-from appliance.rotate.state import Change
+from appliance.rotate.state import Change, digest
 from appliance.system import write_file
 
 
@@ -42,8 +41,3 @@ def write(file: Path, text: str) -> bool:
         record[str(file)] = digest(text)
         write_file(WRITTEN, json.dumps(record, indent=2, sort_keys=True) + "\n", mode=0o600)
     return True
-
-
-def digest(text: str) -> str:
-    """Return what Redis, and the record of the playbook's files, keep of a text."""
-    return hashlib.sha256(text.encode()).hexdigest()

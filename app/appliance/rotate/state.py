@@ -7,9 +7,15 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Self
 
+from appliance.rotate.secrets import PEPPER
 from appliance.system import write_file
 
 FILE = Path("/var/lib/luckygas/rotation.json")
+
+
+def digest(text: str) -> str:
+    """Return what Redis, the record of the playbook's files and this one keep of a text."""
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 @dataclass
@@ -53,8 +59,8 @@ class State:
         """Note that nothing is left to do."""
         for name, change in self.changes.items():
             known = self.formers.setdefault(name, [])
-            known.append(hashlib.sha256(change.old.encode()).hexdigest())
-        if "api_key_pepper" in self.changes:
-            self.pepper_since = time.time() if "\n" in self.changes["api_key_pepper"].new else 0.0
+            known.append(digest(change.old))
+        if PEPPER in self.changes:
+            self.pepper_since = time.time() if "\n" in self.changes[PEPPER].new else 0.0
         self.changes, self.step = {}, ""
         self.save()
