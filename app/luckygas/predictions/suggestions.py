@@ -20,9 +20,10 @@ class Act:
     today: date
 
 
-def get(session: Session, *, suggestion_id: int) -> Suggestion:
-    """Return one suggestion, or raise `NotFound`."""
-    row = session.get(Suggestion, suggestion_id)
+def get(session: Session, *, suggestion_id: int, lock: bool = False) -> Suggestion:
+    """Return one suggestion, as it is now and for a change with `lock`, or raise `NotFound`."""
+    only = {"of": Suggestion} if lock else None
+    row = session.get(Suggestion, suggestion_id, with_for_update=only, populate_existing=lock)
     if row is None:
         raise NotFound(f"there is no suggestion {suggestion_id}")
     return row
@@ -33,7 +34,7 @@ def accept(session: Session, *, suggestion_id: int, accepted: AcceptIn, act: Act
 
     Raises `WrongState` if it was dismissed, if the customer has ordered by themselves, or if a size has no price.
     """
-    row = _locked(session, suggestion_id=suggestion_id)
+    row = get(session, suggestion_id=suggestion_id, lock=True)
     if row.status == SuggestionStatus.ACCEPTED:
         return row
     _check_open(row)
@@ -53,17 +54,10 @@ def accept(session: Session, *, suggestion_id: int, accepted: AcceptIn, act: Act
 
 def dismiss(session: Session, *, suggestion_id: int, dismissed: DismissIn, act: Act) -> Suggestion:
     """Note that the customer takes nothing, until they have ordered once more or until the day that is given."""
-    row = _locked(session, suggestion_id=suggestion_id)
+    row = get(session, suggestion_id=suggestion_id, lock=True)
     _check_open(row)
     row.reason, row.again_on = dismissed.reason, dismissed.again_on
     return _decided(session, row, SuggestionStatus.DISMISSED, act)
-
-
-def _locked(session: Session, *, suggestion_id: int) -> Suggestion:
-    row = session.get(Suggestion, suggestion_id, with_for_update={"of": Suggestion}, populate_existing=True)
-    if row is None:
-        raise NotFound(f"there is no suggestion {suggestion_id}")
-    return row
 
 
 def _check_open(row: Suggestion) -> None:
