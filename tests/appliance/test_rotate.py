@@ -177,7 +177,9 @@ class World:
 
 @pytest.fixture
 def world(tmp_path, monkeypatch):
-    return World(tmp_path, monkeypatch)
+    before = os.umask(0o022)  # the command sets it, for its whole process
+    yield World(tmp_path, monkeypatch)
+    os.umask(before)
 
 
 def answer(capsys):
