@@ -12,7 +12,7 @@ from types import SimpleNamespace
 import pytest
 
 from appliance.database import cluster as cluster_module
-from appliance.database import metrics, pool, processes, quorum, registry, status, supervisor, switchover
+from appliance.database import metrics, pool, postgres, processes, quorum, registry, status, supervisor, switchover
 from appliance.database.cluster import Cluster
 from appliance.database.machine import Node, Start, may_start
 from appliance.database.settings import Settings
@@ -77,6 +77,16 @@ def test_pool_entries(settings) -> None:
 
 def test_reads_go_to_the_primary_when_nobody_else_can(settings) -> None:
     assert "luckygas_ro = host=/run/luckygas-database/pg2 " in pool.render(settings, "pg2", [])
+
+
+def test_the_pool_is_told_in_one_way_whether_its_answer_is_waited_for_or_not(monkeypatch, settings) -> None:
+    told = []
+    monkeypatch.setattr(pool, "begin", lambda command, **_: told.append(command))
+    monkeypatch.setattr(postgres, "run", lambda command, **_: told.append(command) or SimpleNamespace(returncode=0))
+    pool.hold(settings)
+    assert pool.pause(settings, patience=1)
+    assert told[0] == told[1]
+    assert told[0][-6:] == ["-U", "pgbouncer", "-d", "pgbouncer", "-c", "PAUSE luckygas"]
 
 
 def test_commits_stop_waiting_after_two_seconds_without_a_standby() -> None:

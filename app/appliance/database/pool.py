@@ -4,8 +4,8 @@ import subprocess
 from collections.abc import Iterable
 from pathlib import Path
 
-from appliance.database.postgres import psql
-from appliance.database.settings import BIN, SOCKETS, Settings
+from appliance.database import postgres
+from appliance.database.settings import SOCKETS, Settings
 from appliance.output import RefusedError
 from appliance.system import begin, log, run, write_file
 from appliance.units import running_replaced
@@ -14,6 +14,7 @@ from appliance.units import running_replaced
 LINKS = Path("/run/luckygas-database")
 LINK_PORT = 5432
 UNIT = "pgbouncer.service"
+CONSOLE = {"user": "pgbouncer", "database": "pgbouncer"}
 PAUSED_COLUMN = -2  # of SHOW DATABASES, whose columns grow in the middle
 
 
@@ -29,27 +30,13 @@ def render(settings: Settings, primary: str, readers: Iterable[str]) -> str:
 
 def admin(settings: Settings, *commands: str, timeout: float = 3.0) -> subprocess.CompletedProcess[str]:
     """Speak to pgBouncer's console. It trusts its own system user, and nobody else."""
-    return psql(
-        settings.pool_port, *commands, timeout=timeout, user="pgbouncer", database="pgbouncer", run_as="postgres"
-    )
+    return postgres.psql(settings.pool_port, *commands, timeout=timeout, run_as="postgres", **CONSOLE)
 
 
 def hold(settings: Settings) -> None:
     """Let clients wait instead of fail, without waiting for those that are inside a transaction."""
     for database in settings.databases:
-        command = [
-            BIN / "psql",
-            "-XAtqw",
-            "-h",
-            SOCKETS,
-            "-p",
-            str(settings.pool_port),
-            "-U",
-            "pgbouncer",
-            "-d",
-            "pgbouncer",
-        ]
-        command += ["-c", f"PAUSE {database}"]
+        command = postgres.asking(settings.pool_port, f"PAUSE {database}", **CONSOLE)
         begin(command, user="postgres", stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
 

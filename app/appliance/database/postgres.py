@@ -2,6 +2,7 @@
 
 import subprocess
 import time
+from pathlib import Path
 
 from appliance.database.machine import Node
 from appliance.database.settings import BIN, SOCKETS, Instance, Settings
@@ -33,6 +34,12 @@ class QueryError(Exception):
     """An instance refused a statement or did not answer."""
 
 
+def asking(port: int, *statements: str, user: str = "postgres", database: str = "postgres") -> list[str | Path]:
+    """Return the command that runs statements, each in a transaction of its own."""
+    words = ["-XAtqw", "-F", "|", "-v", "ON_ERROR_STOP=1", "-h", SOCKETS, "-p", str(port), "-U", user, "-d", database]
+    return [PSQL, *words, *(word for statement in statements for word in ("-c", statement))]
+
+
 def psql(
     port: int,
     *statements: str,
@@ -42,25 +49,7 @@ def psql(
     run_as: str | None = None,
 ) -> subprocess.CompletedProcess[str]:
     """Run statements, each in a transaction of its own."""
-    command = [
-        PSQL,
-        "-XAtqw",
-        "-F",
-        "|",
-        "-v",
-        "ON_ERROR_STOP=1",
-        "-h",
-        SOCKETS,
-        "-p",
-        str(port),
-        "-U",
-        user,
-        "-d",
-        database,
-    ]
-    for statement in statements:
-        command += ["-c", statement]
-    return run(command, timeout=timeout, user=run_as)
+    return run(asking(port, *statements, user=user, database=database), timeout=timeout, user=run_as)
 
 
 def query(instance: Instance, *statements: str, timeout: float = 3.0, database: str = "postgres") -> list[list[str]]:
