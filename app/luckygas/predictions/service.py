@@ -44,7 +44,8 @@ class _Past:
     @classmethod
     def of(cls, rows: Iterable[orders.Past]) -> "_Past":
         kept = tuple(rows)
-        days = groupby(kept, key=lambda row: row.day.toordinal())
+        # Of two orders the later one may be of an earlier day, where the clock was set back between them.
+        days = groupby(sorted(kept, key=lambda row: row.day), key=lambda row: row.day.toordinal())
         return cls(kept, [(day, sum(row.kg for row in together)) for day, together in days])
 
 
@@ -92,8 +93,10 @@ def predict(session: Session, *, after_id: int, today: date, zone: ZoneInfo) -> 
     ]
     pasts = _pasts(session, ids=ids, count=forecast.RECENT_ORDERS, since=today - _PAST, zone=zone)
     learned = {row.kind: row for row in session.scalars(select(KindDemand))}
-    start, end = (today - _PAST).toordinal(), (today + _FUTURE).toordinal()
-    seasons = {kind: forecast.Season(row.factors, start, end) for kind, row in learned.items()}
+    # Not from today alone: where the clock was set back, there are orders of days to come.
+    days = [today.toordinal(), *(past.history[at][0] for past in pasts.values() for at in (0, -1))]
+    first, last = min(days), max(days) + _FUTURE.days
+    seasons = {kind: forecast.Season(row.factors, first, last) for kind, row in learned.items()}
     errors = []
     for customer_id, past in pasts.items():
         kind, made = kinds[customer_id], predictions.get(customer_id)

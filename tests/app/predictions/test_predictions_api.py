@@ -99,6 +99,24 @@ def test_what_is_due_tomorrow_is_suggested_once_with_what_they_usually_take(clie
     assert suggestion_for(client, untold) == found | {"for_day": f"{today + timedelta(days=91)}"}
 
 
+def test_a_clock_that_was_years_behind_for_a_night_changes_nothing(client, session, today) -> None:
+    customer = regular(session, today)
+    night(session, today - timedelta(days=5000))
+    assert open_for(client, customer) == 0
+    (early,) = client.get(PREDICTIONS, query_string={"customer_id": customer.id}).json["items"]
+    night(session, today)
+    (found,) = client.get(PREDICTIONS, query_string={"customer_id": customer.id}).json["items"]
+    assert (found["due_on"], open_for(client, customer)) == (early["due_on"], 1)
+
+
+def test_an_order_placed_after_the_clock_was_set_back_is_taken_by_its_day(client, session, today) -> None:
+    customer = regular(session, today)
+    order(session, customer, today - timedelta(days=15))
+    night(session, today)
+    (found,) = client.get(PREDICTIONS, query_string={"customer_id": customer.id}).json["items"]
+    assert (found["intervals"], found["due_on"] > f"{today - timedelta(days=10)}") == (8, True)
+
+
 @pytest.mark.parametrize("ago", [3, 45])
 def test_nothing_is_suggested_to_who_has_enough_or_is_long_gone(client, session, today, ago) -> None:
     customer = regular(session, today, ago=ago)
