@@ -7,6 +7,7 @@ import random
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from enum import StrEnum
 from http import HTTPStatus
 from typing import Any, Final
 from urllib.parse import urlsplit
@@ -22,9 +23,17 @@ from luckygas.instruments import PARTNER_CALLS
 
 TIMEOUT_SECONDS: Final = (2.0, 5.0)  # to connect, to answer
 TRIES: Final = 3
-OUTCOMES: Final = ("answered", "refused", "failed", "left_alone")
 SIGNATURE: Final = "X-Signature"
 SIGNATURE_AGE_SECONDS: Final = 300
+
+
+class Outcome(StrEnum):
+    """How a call ended, as it is counted."""
+
+    ANSWERED = "answered"
+    REFUSED = "refused"
+    FAILED = "failed"
+    LEFT_ALONE = "left_alone"
 
 
 class Away(Exception):  # noqa: N818 - a state
@@ -65,7 +74,7 @@ class Partner:
         """Prepare; nothing is sent yet."""
         self._account = account
         self.breaker = breaker
-        for outcome in OUTCOMES:
+        for outcome in Outcome:
             PARTNER_CALLS.labels(self.name, outcome)  # from 0 on, as with all that is judged by its increase
 
     @property
@@ -92,15 +101,15 @@ class Partner:
         `repeat` says that a repetition does no harm, so that a hiccup is not worth a failure.
         """
         url = self.account.base + path
-        outcome = "failed"
+        outcome = Outcome.FAILED
         try:
             answer = self.breaker.call(self._exchange, method, url, read, TRIES if repeat else 1, request)
-            outcome = "answered"
+            outcome = Outcome.ANSWERED
         except CircuitBreakerError as error:
-            outcome = "left_alone"
+            outcome = Outcome.LEFT_ALONE
             raise Away(str(error)) from None
         except Refused:
-            outcome = "refused"
+            outcome = Outcome.REFUSED
             raise
         else:
             return answer
