@@ -47,6 +47,7 @@ def world(monkeypatch, tmp_path) -> SimpleNamespace:
     load = Settings.load
     monkeypatch.setattr(settings.Settings, "load", lambda: load(file))
     monkeypatch.setattr(status, "PARTS", {"part": lambda: iter([Check("part.one", OK, "well")])})
+    monkeypatch.setattr(status, "IDS", ("part.one",))
     wrong = examines("bad", why="it matters", what="repair {}", severity=CRITICAL)(lambda _: [Found("broken", "it")])
     monkeypatch.setattr(commands, "EXAMINATIONS", [examines("good", why="-", what="-")(lambda _: []), wrong])
     return SimpleNamespace(file=file)
@@ -82,6 +83,14 @@ def test_what_the_operator_ignores_is_left_out_by_option_and_by_file(world, caps
     world.file.write_text(json.dumps(TOLD | {"ignored": ["bad"]}))
     assert main(["doctor"]) == OK
     assert capsys.readouterr().out == "2 of 2 checks are well; ignored: bad\n"
+
+
+@pytest.mark.parametrize(
+    ("name", "hint"), [("part.on", "did you mean part.one?"), ("x", "for their names: luckygas doctor --json")]
+)
+def test_a_check_that_does_not_exist_cannot_be_ignored(world, capsys, name, hint):
+    assert main(["doctor", "--ignore", "bad", "--ignore", name]) == WARNING
+    assert capsys.readouterr().out == f"Refused: --ignore {name}: there is no such check; {hint}\n"
 
 
 def test_a_check_that_fails_or_hangs_is_a_warning_and_hides_no_other():

@@ -1,8 +1,10 @@
 """One screen: what each part says, judged; and no part that fails hides another one."""
 
+import ast
 import json
 import time
 from datetime import UTC, datetime
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -49,6 +51,17 @@ def view(  # noqa: PLR0913
     record = Record(proofs=proofs, copied_at=copied, failures=dict.fromkeys(failures, "no room"))
     backups = [SimpleNamespace(label="x", ended=NOW - age)]
     return View(backups, SimpleNamespace(newest=NOW - archived), list(missing), 0, record)
+
+
+def test_every_name_of_a_check_is_known():
+    calls = (
+        node
+        for module in (parts, machine)
+        for node in ast.walk(ast.parse(Path(module.__file__).read_text()))
+        if isinstance(node, ast.Call) and getattr(node.func, "id", "") in {"Check", "judged", "of_restarts"}
+    )
+    named = {call.args[0].value for call in calls if isinstance(call.args[0], ast.Constant)}
+    assert named == {name for name in commands.IDS if not name.startswith("disk.")}
 
 
 def test_a_healthy_appliance_is_ok():

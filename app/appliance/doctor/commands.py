@@ -1,13 +1,17 @@
-"""`luckygas doctor`: what is wrong, why it matters, what to type. Exit codes: 0 good, 1 warnings, 2 critical."""
+"""`luckygas doctor`: what is wrong, why it matters, what to type.
+
+Exit codes: 0 good, 1 warnings or refused, 2 critical.
+"""
 
 import argparse
+import difflib
 from collections.abc import Iterable
 from functools import partial
 
 from appliance.doctor import database, edge, files, machine, packages, tables, units, work
 from appliance.doctor.examination import Examination, Work, examine
 from appliance.doctor.settings import Settings
-from appliance.output import OK, answer
+from appliance.output import OK, RefusedError, answer, refused
 from appliance.status import commands as status
 from appliance.status.check import STATES, Check
 
@@ -30,6 +34,10 @@ def add(verbs: argparse._SubParsersAction) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Examine everything."""
+    try:
+        refuse_unknown(arguments.ignore)
+    except RefusedError as problem:
+        return refused(arguments, problem)
     settings = Settings.load()
     ignored = {*settings.ignored, *arguments.ignore}
     checks = look(settings, ignored)
@@ -37,6 +45,16 @@ def run(arguments: argparse.Namespace) -> int:
     data = {"state": STATES[severity], "checks": [check.data for check in checks], "ignored": sorted(ignored)}
     answer(arguments, data, human(checks, ignored))
     return severity
+
+
+def refuse_unknown(names: Iterable[str]) -> None:
+    """Refuse the name of no check: what was to be left out would be shown, and nobody would see why."""
+    known = [*status.PARTS, *status.IDS, *(one.id for one in EXAMINATIONS)]
+    for name in names:
+        if name not in known and not name.startswith("service."):
+            close = difflib.get_close_matches(name, known, n=1)
+            hint = f"did you mean {close[0]}?" if close else "for their names: luckygas doctor --json"
+            raise RefusedError(f"--ignore {name}: there is no such check; {hint}")
 
 
 def look(settings: Settings, ignored: Iterable[str] = ()) -> list[Check]:

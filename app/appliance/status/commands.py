@@ -160,6 +160,17 @@ PARTS: dict[str, Callable[[], Iterator[Check]]] = {
     "machine": machine.restart,
 }
 
+# What the checks of the parts are called, but for those of each web instance: some are there only when they are wrong.
+IDS = (
+    *("services", "edge.maintenance", "firewall", "vpn", "ssh", "secrets", "certificate", "machine.restart_pending"),
+    *("database.leader", "database.last_change", "database.phase", "database.standbys", "database.lag"),
+    *("database.quorum_commit", "database.restart_pending"),
+    *("redis.master", "redis.replicas", "redis.sentinels", "redis.restart_pending"),
+    *("backups.taken", "backups.proven", "backups.proof", "backups.archive", "backups.copy"),
+    *("alerts.firing", "alerts.judged", "alerts.confirmed"),
+    *(f"disk.{place}" for place in machine.DATA),
+)
+
 
 def human(checks: list[Check], severity: int, versions: dict[str, str]) -> str:
     """Return the page for the terminal."""
