@@ -81,6 +81,11 @@ def ago(seconds: float) -> str:
     return f"{max(0, seconds):.0f} s ago"
 
 
+def counted(number: int, noun: str) -> str:
+    """Return how many there are in words: 1 job, 2 jobs."""
+    return f"{number:,} {noun}" + ("" if number == 1 else "s")
+
+
 def yes(value: object) -> str:
     """Return a truth value in one word."""
     return "yes" if value else "no"

@@ -11,7 +11,19 @@ import pytest
 
 from appliance.cli import main
 from appliance.database.settings import Instance
-from appliance.doctor import commands, database, edge, examination, files, machine, packages, settings, tables, units
+from appliance.doctor import (
+    commands,
+    database,
+    edge,
+    examination,
+    files,
+    machine,
+    packages,
+    settings,
+    tables,
+    units,
+    work,
+)
 from appliance.doctor.examination import Found, examine, examines
 from appliance.doctor.settings import Settings
 from appliance.output import CRITICAL, OK, WARNING
@@ -197,6 +209,9 @@ def test_a_file_that_is_gone_is_not_changed(monkeypatch, tmp_path):
     ("module", "name", "row", "said"),
     [
         (database, "transactions", ["7", "app", "", "idle", "900"], "app (unnamed, process 7) is idle since 900 s"),
+        (database, "checksums", ["luckygas", "1"], "1 broken page in luckygas of pg1; pg1 has no checksums"),
+        (work, "waiting", ["1", "61"], "waiting: 1 job, the oldest for 61 minutes"),
+        (work, "waiting", ["2", "1"], "waiting: 2 jobs, the oldest for 1 minute"),
         (database, "locks", ["7", "8"], "process 8 waits for process 7"),
         (database, "wraparound", ["luckygas", "1900000000"], "luckygas is 1,900,000,000 transactions old"),
         (database, "wraparound", ["luckygas", "200000000"], ""),
@@ -207,12 +222,16 @@ def test_a_file_that_is_gone_is_not_changed(monkeypatch, tmp_path):
 )
 def test_what_the_database_tells_is_judged(monkeypatch, module, name, row, said):
     one = Instance("pg1", 5432, 1)
-    cluster = SimpleNamespace(instances={"pg1": one}, settings=SimpleNamespace(databases=["luckygas"]))
+    cluster = SimpleNamespace(
+        instances={"pg1": one},
+        settings=SimpleNamespace(databases=["luckygas"]),
+        look=lambda: {"pg1": SimpleNamespace(answers=True)},
+    )
     for place in (database, tables):
         monkeypatch.setattr(place, "cluster", lambda: cluster)
         monkeypatch.setattr(place, "primary", lambda: one)
     monkeypatch.setattr(database, "Store", lambda: SimpleNamespace(load=lambda: SimpleNamespace(primary="pg1")))
-    monkeypatch.setattr(module.postgres, "query", lambda *_, **__: [row])
+    monkeypatch.setattr(database.postgres, "query", lambda *_, **__: [row])
     assert found(getattr(module, name)) == said
 
 

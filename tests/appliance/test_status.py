@@ -217,6 +217,15 @@ def test_a_certificate_is_judged_by_its_origin_and_its_end(kind, days, severity)
     assert machine.of_certificate(kind, days).severity == severity
 
 
+def test_one_is_not_said_as_many_are():
+    assert machine.of_certificate("lucky-gas", 1).found == "ends in 1 day"
+    assert parts.of_secrets({"smtp_password": 1.2}, [], ()).found == "1, the oldest is 1 day old: smtp_password"
+    found = {check.id: check.found for check in parts.of_backups(view(missing=["0"]), NOW)}
+    assert found["backups.archive"].startswith("1 WAL segment missing")
+    assert parts.of_restarts("x", ["pg1"], "").found == "pg1 waits for a restart"
+    assert parts.of_restarts("x", ["pg1", "pg2"], "").found == "pg1, pg2 wait for a restart"
+
+
 def test_a_part_that_cannot_be_looked_at_is_critical_and_hides_nothing(monkeypatch, capsys):
     def broken():
         yield Check("a.first", OK, "fine")

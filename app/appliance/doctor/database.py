@@ -10,7 +10,7 @@ from appliance.database.settings import Settings as Database
 from appliance.database.state import Store
 from appliance.doctor.examination import Found, examines
 from appliance.doctor.settings import Settings
-from appliance.output import CRITICAL
+from appliance.output import CRITICAL, counted
 
 KEPT_BYTES = 4 << 30
 LONG_SECONDS = 300
@@ -143,7 +143,7 @@ def checksums(_: Settings) -> Iterator[str]:
             one,
             "SELECT coalesce(datname, 'shared'), checksum_failures FROM pg_stat_database WHERE checksum_failures > 0",
         ):
-            yield f"{failures} broken pages in {name} of {one.name}"
+            yield f"{counted(int(failures), 'broken page')} in {name} of {one.name}"
         if postgres.query(one, "SHOW data_checksums") != [["on"]]:
             yield f"{one.name} has no checksums"
 

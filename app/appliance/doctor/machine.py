@@ -8,7 +8,7 @@ from pathlib import Path
 
 from appliance.doctor.examination import Found, examines
 from appliance.doctor.settings import Settings
-from appliance.output import CRITICAL
+from appliance.output import CRITICAL, counted
 from appliance.status.machine import DATA
 from appliance.system import run
 
@@ -78,7 +78,7 @@ def inodes(_: Settings) -> Iterator[str]:
     for place in filter(os.path.isdir, DATA):
         told = os.statvfs(place)
         if told.f_files and told.f_favail < LEAST_INODES * told.f_files:
-            yield f"{place} has room for {told.f_favail:,} files"
+            yield f"{place} has room for {counted(told.f_favail, 'file')}"
 
 
 @examines(

@@ -9,6 +9,7 @@ from appliance.doctor.database import cluster
 from appliance.doctor.examination import Found, examines
 from appliance.doctor.settings import Settings
 from appliance.doctor.tables import rows
+from appliance.output import counted
 from appliance.redis.cluster import Cluster
 from appliance.redis.settings import Settings as Redis
 
@@ -43,7 +44,7 @@ def waiting(_: Settings) -> Iterator[str]:
     """
     for _database, (count, minutes) in rows(statement):
         if count != "0":
-            yield f"{count} jobs wait, the oldest for {minutes} minutes"
+            yield f"waiting: {counted(int(count), 'job')}, the oldest for {counted(int(minutes), 'minute')}"
 
 
 @examines(

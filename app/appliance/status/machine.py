@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
-from appliance.output import CRITICAL, OK, WARNING
+from appliance.output import CRITICAL, OK, WARNING, counted
 from appliance.release import installed, serving
 from appliance.status.check import Check, judged
 from appliance.system import run
@@ -119,7 +119,7 @@ def of_certificate(kind: str, days: int) -> Check:
     return judged(
         "certificate",
         good=days >= RENEWAL_DAYS,
-        found=f"ends in {days} days",
+        found=f"ends in {counted(days, 'day')}",
         why="it should have been renewed by now",
         what=CERTIFY,
         severity=CRITICAL if days < 3 else WARNING,  # noqa: PLR2004 - hardly time for a second look

@@ -6,7 +6,7 @@ from typing import Any
 from appliance.alerts import manager
 from appliance.backup.listing import MAX_AGE_SECONDS, MAX_ARCHIVE_AGE_SECONDS, MAX_COPY_AGE_SECONDS, is_unproven
 from appliance.backup.watch import View
-from appliance.output import CRITICAL, OK, WARNING, ago, local
+from appliance.output import CRITICAL, OK, WARNING, ago, counted, local
 from appliance.status.check import Check, judged
 
 MAX_LAG_BYTES = 64 << 20
@@ -103,7 +103,7 @@ def of_restarts(identifier: str, waiting: Sequence[str], what: str) -> Check:
     return judged(
         identifier,
         good=not waiting,
-        found=f"{', '.join(waiting) or 'nobody'} waits for a restart",
+        found=f"{', '.join(waiting) or 'nobody'} {'wait' if waiting[1:] else 'waits'} for a restart",
         why="replaced programs or new settings are not in force; the weekly window sees to it",
         what=what,
     )
@@ -141,7 +141,7 @@ def of_backups(view: View, now: float) -> Iterator[Check]:
     yield judged(
         "backups.archive",
         good=age is not None and age <= MAX_ARCHIVE_AGE_SECONDS and not view.missing,
-        found=f"{len(view.missing)} WAL segments missing, the newest {'never' if age is None else ago(age)}",
+        found=f"{counted(len(view.missing), 'WAL segment')} missing, the newest {'never' if age is None else ago(age)}",
         why="what is written now could not be restored",
         what="luckygas backups",
         severity=CRITICAL,
@@ -250,7 +250,7 @@ def of_secrets(ages: Mapping[str, float], under_way: Sequence[str], not_here: Co
     return judged(
         "secrets",
         good=ages[oldest] <= OLD_SECRET_DAYS,
-        found=f"{len(ages)}, the oldest is {ages[oldest]:.0f} days old: {oldest}",
+        found=f"{len(ages)}, the oldest is {counted(round(ages[oldest]), 'day')} old: {oldest}",
         why="the longer one is there, the more have seen it",
         what="luckygas rotate --list" if oldest in not_here else f"luckygas rotate {oldest}",
     )
