@@ -12,9 +12,21 @@ from types import SimpleNamespace
 import pytest
 
 from appliance.database import cluster as cluster_module
-from appliance.database import metrics, pool, postgres, processes, quorum, registry, status, supervisor, switchover
+from appliance.database import (
+    metrics,
+    pool,
+    postgres,
+    processes,
+    quorum,
+    registry,
+    rejoin,
+    status,
+    supervisor,
+    switchover,
+)
 from appliance.database.cluster import Cluster
 from appliance.database.machine import Node, Start, may_start
+from appliance.database.postgres import QueryError
 from appliance.database.settings import Settings
 from appliance.database.state import FAILOVER, SWITCHOVER, State
 from appliance.output import CRITICAL, OK, WARNING, RefusedError
@@ -181,6 +193,34 @@ def test_a_server_that_does_not_stop_is_said(settings, server) -> None:
     server("trap '' INT;")
     with pytest.raises(RefusedError, match=r"pg1 did not stop within 0[.]1 s; nothing was promoted"):
         switchover.stop(settings.instances["pg1"], patience=0.1)
+
+
+@pytest.mark.parametrize(
+    ("mount", "table", "refused"),
+    [
+        ("not-found inactive", "/mnt", False),  # the data lies on the disk of the system
+        ("loaded active", "{}", False),
+        ("loaded inactive", "", True),
+        ("masked inactive", "", True),
+        ("loaded failed", "{}", True),
+        ("not-found inactive", "/mnt\n{}/\n", True),  # systemd has not read the table since
+    ],
+)
+def test_a_copy_waits_for_the_disk_that_belongs_there(monkeypatch, tmp_path, mount, table, refused) -> None:
+    states = {f"{tmp_path}": mount}
+
+    def shown(units, *names):
+        return [dict(zip(names, states.get(one, "not-found inactive").split(), strict=True)) for one in units]
+
+    def query(*_: object, **__: object) -> None:
+        raise QueryError("it begins")
+
+    monkeypatch.setattr(rejoin, "shown", shown)
+    monkeypatch.setattr(rejoin, "run", lambda *_, **__: SimpleNamespace(stdout=table.format(tmp_path)))
+    monkeypatch.setattr(postgres, "query", query)
+    said = f"belongs on the disk of {tmp_path}, which is not mounted" if refused else "it begins"
+    with pytest.raises(RefusedError if refused else QueryError, match=said):
+        rejoin.copy(SimpleNamespace(name="pg2", data=tmp_path / "pg2"), upstream=None)
 
 
 def test_switchover_goes_to_the_one_asked_for() -> None:

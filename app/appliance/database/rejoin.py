@@ -7,6 +7,7 @@ import contextlib
 import re
 import shutil
 import time
+from pathlib import Path
 
 from appliance.database import pool, postgres, processes, registry
 from appliance.database.cluster import Cluster
@@ -14,6 +15,7 @@ from appliance.database.settings import BIN, SOCKETS, STATE_DIRECTORY, Instance
 from appliance.database.state import STABLE, State, Store
 from appliance.output import RefusedError
 from appliance.system import locked, log, run, write_file
+from appliance.units import shown
 
 STREAM_PATIENCE_SECONDS = 60.0
 
@@ -109,6 +111,7 @@ def only_followed(instance: Instance, upstream: Instance) -> bool:
 
 def copy(instance: Instance, upstream: Instance) -> None:
     """Replace the instance's data by a copy of the primary's."""
+    refuse_unless_mounted(instance)
     size = int(
         postgres.query(upstream, "SELECT sum(pg_database_size(oid)) + 268435456 FROM pg_database", timeout=60)[0][
             0
@@ -148,6 +151,23 @@ def copy(instance: Instance, upstream: Instance) -> None:
     if result.returncode:
         message = f"the copy for {instance.name} failed: {result.stderr.strip()[-400:]}"
         raise RefusedError(message)
+
+
+def refuse_unless_mounted(instance: Instance) -> None:
+    """Refuse when a disk that belongs at or above the instance's data is not there: the copy would fill another one."""
+    data = instance.data.resolve()
+    places = [data, *data.parents][:-1]
+    table = run(["findmnt", "--fstab", "--noheadings", "--raw", "--output", "TARGET"], timeout=5).stdout.split()
+    # systemd takes a path for the mount there. What came into the table since it read that, it does not know.
+    for place, mount in zip(places, shown(map(str, places), "LoadState", "ActiveState"), strict=True):
+        belongs = mount["LoadState"] != "not-found" or place in map(Path, table)
+        if belongs and mount["ActiveState"] != "active":
+            message = (
+                f"the data of {instance.name} belongs on the disk of {place}, which is not mounted; mount it, or, if "
+                f"there is none any more, remove its line from /etc/fstab, or its mount unit, and type: systemctl "
+                f"daemon-reload; then: luckygas db rejoin {instance.name}"
+            )
+            raise RefusedError(message)
 
 
 def write_standby(instance: Instance, upstream: Instance) -> None:
