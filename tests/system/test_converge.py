@@ -8,7 +8,7 @@ from conftest import wait_until
 
 # Each in the middle of something: a package transaction, a half-written configuration, before a release and after it.
 POINTS = [
-    "TASK [postgresql : install | Install PostgreSQL]",
+    "TASK [base : install | Refresh the package index",
     "TASK [redis : configure | Write the settings of every instance",
     "TASK [luckygas : release | Bring it into force",
     "TASK [luckygas : service | Have everything come back with the machine",
