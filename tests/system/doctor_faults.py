@@ -243,7 +243,7 @@ FAULTS = [
     ),
     Fault(
         "jobs.waiting",
-        "1 jobs wait, the oldest for 6",  # for an hour, and for as long as it took to come to this
+        "waiting: 1 job, the oldest for 6",  # for an hour, and for as long as it took to come to this
         # Behind one of the worker's that does not end, so that it leaves this one alone.
         on_primary(
             "INSERT INTO procrastinate_jobs (queue_name, task_name, lock, status, scheduled_at, worker_id)"
