@@ -213,6 +213,7 @@ def main() -> None:
         },
         supports_check_mode=True,
     )
+    os.umask(0o022)  # whatever root's own is here: others go through the directories above a file
     common = {key: module.params[key] for key in ("owner", "group")}
     wanted = [entry | {key: entry[key] or common[key] for key in common} for entry in module.params["files"]]
     if found := problems(wanted):

@@ -1,7 +1,6 @@
 """`luckygas release`, `rollback`, `releases`. Exit codes: 0 good, 1 warning or refused, 2 switched back."""
 
 import argparse
-import os
 from collections.abc import Callable
 
 from appliance.backup.taking import RoomError
@@ -36,7 +35,6 @@ def add(verbs: argparse._SubParsersAction) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Run a verb; whatever is refused, or fails, says why."""
     open_log("luckygas-release")
-    os.umask(0o022)
     end_at_signals()
     try:
         return arguments.function(arguments)
