@@ -131,25 +131,6 @@ def test_writes_go_on_without_some_sentinels(pair, dead):
     assert told["problems"]
 
 
-def test_a_changed_setting_reaches_both_live_and_a_converge_moves_nobody(pair, appliance):
-    pair.wait_until_whole()
-    pair.run("luckygas redis switchover")
-    pair.wait_until_whole()
-    master, units = pair.master(), ("redis-server@a", "redis-server@b")
-    before = [pair.pid(unit) for unit in units]
-    play = appliance.playbook("site.yml", "--tags", "redis,redis_sentinel", "-e", '{"redis_memory_mb": 100}')
-    assert play.status == 0, play.output
-    # Only the limit of the unit waits for a restart.
-    sizes = [pair.cli(port, "CONFIG GET maxmemory").split() for port in PORTS.values()]
-    assert sizes == [["maxmemory", str(100 << 20)]] * 2
-    assert [pair.pid(unit) for unit in units] == before
-    assert appliance.playbook("site.yml", "--tags", "redis,redis_sentinel").status == 0
-    again = appliance.playbook("site.yml", "--tags", "redis,redis_sentinel")
-    assert again.status == 0, again.output
-    assert again.changed == 0, again.changes
-    assert pair.master() == master
-
-
 @pytest.mark.long
 def test_a_changed_password_rolls_through_without_a_refused_request(pair, appliance):
     pair.wait_until_whole()
