@@ -12,7 +12,8 @@ from werkzeug.serving import make_server
 def served(app: Flask, hold: threading.Event) -> Iterator[str]:
     """Serve `app` on a free port, and yield its URL; `hold` lets those answers go on at the end that wait for it."""
     server = make_server("127.0.0.1", 0, app, threaded=True)
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    # It looks that often whether it is to end.
+    thread = threading.Thread(target=server.serve_forever, args=[0.02], daemon=True)
     thread.start()
     yield f"http://127.0.0.1:{server.port}"
     hold.set()
