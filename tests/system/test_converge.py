@@ -6,13 +6,14 @@ import pytest
 
 from conftest import wait_until
 
-# Each in the middle of something: a package transaction, a half-written configuration, before a release and after it.
-POINTS = [
-    "TASK [base : install | Refresh the package index",
-    "TASK [redis : configure | Write the settings of every instance",
-    "TASK [luckygas : release | Bring it into force",
-    "TASK [luckygas : service | Have everything come back with the machine",
-]
+# Each in the middle of something: a package transaction, a half-written configuration, before a release, after it. And
+# what is installed and enabled by then, and not configured.
+POINTS = {
+    "TASK [base : install | Refresh the package index": "'fail2ban*' 'pgbouncer*' 'nginx*' 'prometheus*'",
+    "TASK [redis : configure | Write the settings of every instance": "'nginx*' 'prometheus*'",
+    "TASK [luckygas : release | Bring it into force": "'nginx*' 'prometheus.*' 'prometheus-alertmanager*'",
+    "TASK [luckygas : service | Have everything come back with the machine": "'nginx*' 'prometheus.*'",
+}
 
 
 @pytest.mark.long
@@ -38,7 +39,11 @@ def test_a_run_that_was_killed_again_and_again_converges(bare_machine):
     foretold = bare_machine.playbook("site.yml", "--check", "--diff")
     assert foretold.status == 0, foretold.output
     assert foretold.changed > 0
-    runs = [bare_machine.playbook("site.yml", "-vvv", until=point) for point in POINTS]
+    runs = []
+    for point, unconfigured in POINTS.items():
+        runs.append(bare_machine.playbook("site.yml", "-vvv", until=point))
+        begun = bare_machine.run(f"systemctl list-units --no-legend --state=active,failed {unconfigured}").stdout
+        assert not begun
     assert [point for point, run in zip(POINTS, runs, strict=True) if run.status == 0] == []
     runs.append(bare_machine.playbook("site.yml", "-vvv"))
     assert runs[-1].status == 0, runs[-1].output[-5000:]

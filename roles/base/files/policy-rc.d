@@ -3,10 +3,8 @@
 #
 # The stateful services are started, restarted and stopped by the appliance alone: a package upgrade would stop
 # every PostgreSQL instance within milliseconds. Their upgrades take effect at their next restart. The others may
-# be restarted by their packages, but a fresh installation does not start them before they are configured: by
-# themselves some would listen on every address.
+# be restarted by their packages.
 case "$1" in
   postgresql*|pgbouncer*|repmgr*|redis*) exit 101 ;;
-  nginx*|prometheus*|fail2ban*) case "$2" in start) exit 101 ;; esac ;;
 esac
 exit 0
