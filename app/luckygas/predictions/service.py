@@ -108,7 +108,7 @@ def predict(session: Session, *, after_id: int, today: date, zone: ZoneInfo) -> 
             made = predictions[customer_id] = Prediction(customer_id=customer_id)
             session.add(made)
         due = forecast.predict(past.history, seasons[kind], usual_days=learned[kind].usual_days)
-        made.order_id, made.ordered_on = past.rows[-1].order_id, past.rows[-1].day
+        made.order_id, made.ordered_on = past.rows[-1].order_id, date.fromordinal(past.history[-1][0])
         made.due_on, made.made_on, made.intervals = date.fromordinal(due), today, len(past.history) - 1
         made.by_last_interval = _day(forecast.by_last_interval(past.history))
         made.by_mean_interval = _day(forecast.by_mean_interval(past.history))

@@ -115,6 +115,10 @@ def test_an_order_placed_after_the_clock_was_set_back_is_taken_by_its_day(client
     night(session, today)
     (found,) = client.get(PREDICTIONS, query_string={"customer_id": customer.id}).json["items"]
     assert (found["intervals"], found["due_on"] > f"{today - timedelta(days=10)}") == (8, True)
+    # The next one is held against what was predicted, not one that was known by then.
+    order(session, customer, today)
+    night(session, today)
+    assert session.scalars(select(PredictionError.ordered_on)).all() == [today]
 
 
 @pytest.mark.parametrize("ago", [3, 45])
