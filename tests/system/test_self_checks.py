@@ -4,6 +4,8 @@ import json
 
 import pytest
 
+pytestmark = pytest.mark.alone
+
 HBA = "/etc/postgresql/17/pg1/pg_hba.conf"
 CREDENTIAL = "/etc/luckygas/credentials/redis_password"
 KEY = "/etc/nginx/tls/current/privkey.pem"
@@ -39,8 +41,8 @@ FAULTS = {
         ("systemctl stop fail2ban", "systemctl start fail2ban"),
     ],
     "redis": [
-        ("systemctl stop redis-server@a", "systemctl start redis-server@a"),
         (f"chmod 644 {ACL}", f"chmod 640 {ACL}"),
+        ("systemctl stop redis-server@a", "systemctl start redis-server@a"),
         ("systemctl stop luckygas-redis-restart.timer", "systemctl start luckygas-redis-restart.timer"),
     ],
     "redis_sentinel": [
