@@ -28,6 +28,9 @@ def test_a_changed_setting_reaches_both_redis_live_and_moves_nobody(appliance: A
     assert sizes == [["maxmemory", str(100 << 20)]] * 2
     assert [pair.pid(unit) for unit in units] == before
     assert appliance.playbook("site.yml", "--tags", "redis,redis_sentinel").status == 0
+    again = appliance.playbook("site.yml", "--tags", "redis,redis_sentinel")
+    assert again.status == 0, again.output
+    assert again.changed == 0, again.changes
     assert pair.master() == master
 
 
