@@ -37,9 +37,9 @@ def main(arguments: list[str] | None = None) -> int:
     """Entry point of the command."""
     parser = argparse.ArgumentParser(prog="luckygas", description=__doc__)
     words = sys.argv[1:] if arguments is None else arguments
-    if arguments is None and os.geteuid() and not {"-h", "--help"} & set(words):
-        sys.exit(f"This needs root: sudo luckygas {shlex.join(words)}")
     if arguments is None:
+        if os.geteuid() and not {"-h", "--help"} & set(words):
+            sys.exit(f"This needs root: sudo luckygas {shlex.join(words)}")
         os.umask(0o022)  # whatever root's own is here: others go through the directories above a file
     if words and words[0] in FORWARDED:
         os.execv(TOOLS, [TOOLS, *words])  # noqa: S606 - it becomes that program; words from whoever may be root

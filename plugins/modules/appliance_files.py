@@ -107,7 +107,7 @@ class Files:
             self.show(path, entry)
             if self.module.check_mode:
                 return
-            path.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
+            path.parent.mkdir(parents=True, exist_ok=True)
             if entry["path"].endswith("/"):
                 path.mkdir()
             else:
@@ -171,7 +171,7 @@ class Files:
         if known != before:
             content = json.dumps(known, indent=2, sort_keys=True) + "\n"
             owner = {"owner": pwd.getpwuid(os.getuid()).pw_name, "group": grp.getgrgid(os.getgid()).gr_name}
-            record.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
+            record.parent.mkdir(parents=True, exist_ok=True)
             self.replace(record, {"path": str(record), "content": content, "link": None, "mode": "0600"} | owner)
 
 

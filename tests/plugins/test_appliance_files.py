@@ -21,8 +21,8 @@ spec.loader.exec_module(action)
 ME = {"owner": pwd.getpwuid(os.getuid()).pw_name, "group": grp.getgrgid(os.getgid()).gr_name}
 
 
-def apply(*files, check=False, **common):
-    """Run the module as Ansible would and return its answer."""
+def apply(*files, check=False, umask=-1, **common):
+    """Run the module as Ansible would, by default with the umask of the tests, and return its answer."""
     with tempfile.TemporaryDirectory() as elsewhere:
         arguments = {"files": files, "record": f"{elsewhere}/files.json", **ME, **common, "_ansible_check_mode": check}
         done = subprocess.run(  # noqa: S603
@@ -31,6 +31,7 @@ def apply(*files, check=False, **common):
             capture_output=True,
             text=True,
             check=False,
+            umask=umask,
         )
     return json.loads(done.stdout)
 
@@ -41,11 +42,7 @@ def mode(path):
 
 def test_a_file_is_written_with_its_directories_and_not_again(tmp_path):
     file = tmp_path / "a/b/file.conf"
-    own = os.umask(0o077)  # as root's may be
-    try:
-        assert apply({"path": str(file), "content": "x\n"})["paths"] == [str(file)]
-    finally:
-        os.umask(own)
+    assert apply({"path": str(file), "content": "x\n"}, umask=0o077)["paths"] == [str(file)]  # as root's may be
     assert (file.read_text(), mode(file)) == ("x\n", "0644")
     assert {mode(above) for above in (tmp_path / "a", file.parent)} == {"0755"}
     before = file.stat()

@@ -157,10 +157,11 @@ def refuse_unless_mounted(instance: Instance) -> None:
     """Refuse when a disk that belongs at or above the instance's data is not there: the copy would fill another one."""
     data = instance.data.resolve()
     places = [data, *data.parents][:-1]
-    table = run(["findmnt", "--fstab", "--noheadings", "--raw", "--output", "TARGET"], timeout=5).stdout.split()
+    table = run(["findmnt", "--fstab", "--noheadings", "--raw", "--output", "TARGET"], timeout=5).stdout
+    listed = {Path(target) for target in table.split()}
     # systemd takes a path for the mount there. What came into the table since it read that, it does not know.
     for place, mount in zip(places, shown(map(str, places), "LoadState", "ActiveState"), strict=True):
-        belongs = mount["LoadState"] != "not-found" or place in map(Path, table)
+        belongs = mount["LoadState"] != "not-found" or place in listed
         if belongs and mount["ActiveState"] != "active":
             message = (
                 f"the data of {instance.name} belongs on the disk of {place}, which is not mounted; mount it, or, if "
