@@ -1,28 +1,38 @@
 """The `luckygas` command: the one door for the work of every day."""
 
 import argparse
+import importlib
 import os
 import shlex
 import sys
 
-from appliance.alerts import commands as alerts
-from appliance.backup import commands as backup
-from appliance.block import commands as block
-from appliance.database import commands as database
-from appliance.doctor import commands as doctor
-from appliance.edge import maintenance
-from appliance.firewall import commands as firewall
 from appliance.output import WARNING
-from appliance.redis import commands as redis
-from appliance.release import commands as release
 from appliance.release.places import TOOLS
-from appliance.reports import commands as reports
-from appliance.rotate import commands as rotate
-from appliance.ssh import commands as ssh
-from appliance.status import commands as status
-from appliance.trial import commands as trial
-from appliance.vpn import commands as vpn
 
+# Which module adds which verb. Only that of the verb that was typed is loaded: timers and units ask all day.
+VERBS = {
+    "db": "database.commands",
+    "redis": "redis.commands",
+    "backup": "backup.commands",
+    "backups": "backup.commands",
+    "restore": "backup.commands",
+    "restore-table": "backup.commands",
+    "restore-discard": "backup.commands",
+    "release": "release.commands",
+    "rollback": "release.commands",
+    "releases": "release.commands",
+    "maintenance": "edge.maintenance",
+    "alerts": "alerts.commands",
+    "firewall": "firewall.commands",
+    "ssh": "ssh.commands",
+    "drop": "block.commands",
+    "vpn": "vpn.commands",
+    "rotate": "rotate.commands",
+    "trial": "trial.commands",
+    "status": "status.commands",
+    "doctor": "doctor.commands",
+    "report": "reports.commands",
+}
 # What the service itself answers, in the words of its own tools.
 FORWARDED = {
     "key": "give out, list, replace and take back API keys, see their use",
@@ -44,21 +54,9 @@ def main(arguments: list[str] | None = None) -> int:
     if words and words[0] in FORWARDED:
         os.execv(TOOLS, [TOOLS, *words])  # noqa: S606 - it becomes that program; words from whoever may be root
     verbs = parser.add_subparsers(required=True, metavar="PART")
-    database.add(verbs)
-    redis.add(verbs)
-    backup.add(verbs)
-    release.add(verbs)
-    maintenance.add(verbs)
-    alerts.add(verbs)
-    firewall.add(verbs)
-    ssh.add(verbs)
-    block.add(verbs)
-    vpn.add(verbs)
-    rotate.add(verbs)
-    trial.add(verbs)
-    status.add(verbs)
-    doctor.add(verbs)
-    reports.add(verbs)
+    asked = [VERBS[words[0]]] if words and words[0] in VERBS else dict.fromkeys(VERBS.values())
+    for module in asked:
+        importlib.import_module(f"appliance.{module}").add(verbs)
     for verb, text in FORWARDED.items():
         verbs.add_parser(verb, help=text)
     if not words:
