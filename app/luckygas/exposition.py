@@ -4,6 +4,7 @@ A scrape costs the same however many orders there are: it reads what is open and
 """
 
 import contextlib
+import logging.config
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
@@ -12,6 +13,7 @@ from pathlib import Path
 from typing import Final, override
 from zoneinfo import ZoneInfo
 
+import click
 from prometheus_client import CollectorRegistry, start_http_server
 from prometheus_client.core import GaugeMetricFamily as Gauge
 from prometheus_client.core import InfoMetricFamily as Info
@@ -29,12 +31,23 @@ from luckygas.config import Settings
 from luckygas.jobs import service as jobs
 from luckygas.ops.checks import check_database, check_redis
 from luckygas.ops.health import reason_of
+from luckygas.ops.logging import configuration
 from luckygas.ops.probe import Probe
 from luckygas.orders import service as orders
 from luckygas.resources import Resources
 from luckygas.version import RELEASE, __version__
 
 DEADLINE_SECONDS: Final = 3.0
+
+
+@click.command()
+@click.option("--directory", type=click.Path(path_type=Path, exists=True, file_okay=False), required=True)
+@click.option("--port", type=click.IntRange(1, 65535), required=True)
+def metrics(directory: Path, port: int) -> None:
+    """Serve what the other processes counted in DIRECTORY, and how things stand, on 127.0.0.1:PORT."""
+    settings = Settings.from_environ()
+    logging.config.dictConfig(configuration(settings))
+    serve(settings, directory=directory, port=port)
 
 
 class State(Collector):

@@ -6,9 +6,10 @@ missing for a few seconds.
 
 import asyncio
 import dataclasses
-import logging
+import logging.config
 from typing import Final
 
+import click
 from procrastinate import App, PsycopgConnector
 
 from luckygas import instruments
@@ -21,6 +22,7 @@ from luckygas.jobs import queue
 from luckygas.jobs import upkeep as _upkeep  # noqa: F401
 from luckygas.ledger import jobs as _ledger  # noqa: F401
 from luckygas.ops import tracing
+from luckygas.ops.logging import configuration
 from luckygas.predictions import jobs as _predictions  # noqa: F401
 from luckygas.resources import Resources
 
@@ -30,6 +32,15 @@ CONCURRENCY: Final = 4
 GRACE_SECONDS: Final = 25
 
 logger = logging.getLogger(__name__)
+
+
+@click.command()
+@click.option("--until-empty", is_flag=True, help="Stop when there is nothing left to do.")
+def work(*, until_empty: bool) -> None:
+    """Do the jobs in the queue, until told to stop."""
+    settings = Settings.from_environ()
+    logging.config.dictConfig(configuration(settings))
+    run(settings, WorkerSettings.from_environ(), wait=not until_empty)
 
 
 def run(settings: Settings, own: WorkerSettings, *, wait: bool = True) -> None:

@@ -27,9 +27,10 @@ from sqlalchemy.orm import Session
 
 from conformity import ConformingClient
 from factories import SECRETS, make_key
-from luckygas import create_app, volatile
+from luckygas import volatile
 from luckygas.access import Role
 from luckygas.accounts import passwords
+from luckygas.app import create_app
 from luckygas.cli import main
 from luckygas.config import MigrationSettings, Settings
 from luckygas.db.migrate import upgrade

@@ -13,7 +13,8 @@ from flask import Flask
 from openapi_spec_validator import validate
 from sqlalchemy import text
 
-from luckygas.cli import main
+from gunicorn_server import SEARCHED
+from luckygas.cli import COMMANDS, main
 from luckygas.jobs import queue
 from luckygas.jobs.tables import JobFailure
 from luckygas.resources import Resources
@@ -184,10 +185,22 @@ def test_a_migration_under_way_is_not_disturbed(run: Callable[..., Result], envi
 
 
 def test_the_console_script_needs_only_environment_and_credentials(environ: dict[str, str]) -> None:
-    path = {name: os.environ[name] for name in ("PATH", "PYTHONPATH") if name in os.environ}
     command = [sys.executable, "-c", "import sys; from luckygas.cli import main; sys.exit(main())", "check-config"]
-    done = subprocess.run(command, env=environ | path, cwd="/", capture_output=True, text=True, check=False)  # noqa: S603
+    done = subprocess.run(command, env=environ | SEARCHED, cwd="/", capture_output=True, text=True, check=False)  # noqa: S603
     assert (done.returncode, done.stdout, done.stderr) == (0, "configuration ok\n", "")
+
+
+@pytest.mark.parametrize("module", sorted({place.partition(":")[0] for place in COMMANDS.values()}))
+def test_a_command_loads_all_that_its_tables_refer_to_and_not_the_whole_service(module: str) -> None:
+    script = f"""
+import sys, {module}
+from sqlalchemy.orm import configure_mappers
+from luckygas.db.base import Base
+configure_mappers()
+list(Base.metadata.sorted_tables)
+print("luckygas.app" in sys.modules)"""
+    done = subprocess.run([sys.executable, "-c", script], env=SEARCHED, capture_output=True, text=True, check=True)  # noqa: S603
+    assert done.stdout.strip() == str(module == "luckygas.web.cli")
 
 
 def test_the_worker_stops_when_there_is_nothing_left_to_do(run_committing: Callable[..., Result]) -> None:

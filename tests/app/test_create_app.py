@@ -3,8 +3,8 @@ from collections.abc import Callable
 import pytest
 from flask import Flask, request
 
-from luckygas import create_app
 from luckygas.access import PUBLIC
+from luckygas.app import create_app
 from luckygas.web.blueprint import Blueprint
 
 

@@ -328,7 +328,7 @@ def test_all_workers_are_added_up_and_a_killed_one_leaves_its_counts(running: Se
 
 
 def test_a_service_that_cannot_keep_its_figures_serves_all_the_same(environ: dict[str, str], tmp_path: Path) -> None:
-    script = "import luckygas; print(luckygas.create_app().test_client().get('/healthz').status_code)"
+    script = "from luckygas.app import create_app; print(create_app().test_client().get('/healthz').status_code)"
     done = subprocess.run(  # noqa: S603
         [sys.executable, "-c", script],
         env=environ | SEARCHED | {"PROMETHEUS_MULTIPROC_DIR": str(tmp_path / "missing")},

@@ -25,8 +25,8 @@ from redis import Redis
 from sqlalchemy import event, text
 
 from factories import SECRETS, make_key
-from luckygas import create_app
 from luckygas.access import Role
+from luckygas.app import create_app
 from luckygas.config import MigrationSettings, Settings
 from luckygas.db.migrate import upgrade
 from luckygas.demo.load import load
