@@ -6,7 +6,7 @@ from appliance.backup import archive
 from appliance.backup.record import LOCAL, S3
 from appliance.backup.sealed import Sealed
 from appliance.backup.watch import View
-from appliance.output import CRITICAL, OK, WARNING, Report, local, marked
+from appliance.output import CRITICAL, OK, WARNING, Report, counted, local, marked
 
 # A day, and two hours for the work itself.
 MAX_AGE_SECONDS = 26 * 3600
@@ -96,7 +96,7 @@ def complaints(view: View, now: float) -> Iterable[tuple[bool, str]]:
     yield from gaps(view, newest.label)
     if view.archive.newest is not None and now - view.archive.newest > MAX_ARCHIVE_AGE_SECONDS:
         since = local(view.archive.newest)
-        yield True, f"no WAL has arrived in the archive since {since}; {view.waiting} segments wait"
+        yield True, f"no WAL has arrived in the archive since {since}; {waiting(view.waiting)}"
     for last in view.record.bad:
         yield True, f"{last.label} ({last.repository}) did not pass its proof: {last.why}"
     if view.record.copied_at and now - view.record.copied_at > MAX_COPY_AGE_SECONDS:
@@ -157,12 +157,17 @@ def line(row: dict) -> str:
     )
 
 
+def waiting(segments: int) -> str:
+    """Return how much is not archived yet in words."""
+    return f"{counted(segments, 'segment')} {'waits' if segments == 1 else 'wait'}"
+
+
 def human(found: Report) -> str:
     """Return the report as a page for the terminal."""
     lines = [f"{'BACKUP':<34}{'KIND':<8}{'WHEN':<21}{'SIZE':>9}{'STORED':>9}  {'WHERE':<10}PROVEN"]
     lines += [line(row) for row in (*found.data["backups"], *found.data["dumps"])]  # type: ignore[misc]
     seen = found.data["archive"]
     age = "never" if seen["age_seconds"] is None else f"{seen['age_seconds']:.0f} s ago"  # type: ignore[index]
-    lines += ["", f"last WAL archived {age}, {seen['waiting_segments']} segments wait"]  # type: ignore[index]
+    lines += ["", f"last WAL archived {age}, {waiting(seen['waiting_segments'])}"]  # type: ignore[index]
     lines += marked(found.problems)
     return "\n".join([*lines, "", *found.data["notes"]])  # type: ignore[misc]
