@@ -1,6 +1,7 @@
 """Other values for secrets: at every moment, and wherever it was killed, all that serves gets in."""
 
 import base64
+import contextlib
 import hashlib
 import json
 import os
@@ -25,6 +26,23 @@ PROCESSES = ("a", "b", "worker", "metrics")
 
 class KilledError(BaseException):
     """The program was killed."""
+
+
+class Redis:
+    """A connection to a server that reads its users when it is told to, and takes any setting."""
+
+    def __init__(self, world):
+        self.world, self.settings = world, {}
+
+    def __call__(self, *words):
+        if words == ("ACL", "LOAD"):
+            self.world.load_users()
+        elif words[:2] == ("CONFIG", "SET"):
+            self.settings[words[2]] = words[3]
+        return self.world.redis
+
+    def table(self, *words):
+        return {words[2]: self.settings.get(words[2], "")}
 
 
 class World:
@@ -77,11 +95,9 @@ class World:
             (steps, "VPN_FILES", (str(self.vpn_json),)),
             (steps, "EXPORTERS", self.exporters),
             (steps, "renew_exporter", self.renew_exporter),
-            (steps, "RedisCluster", lambda _: SimpleNamespace(find_master=lambda: "a")),
+            (steps, "RedisCluster", lambda _: self.redis_cluster()),
             (steps.RedisSettings, "load", lambda: None),
             (steps.ReleaseSettings, "load", lambda: None),
-            (steps.live, "apply", lambda _: self.load_users()),
-            (steps.redis, "retire", lambda _: self.retire()),
             (steps.rolling, "put_in_force", lambda *_, **__: self.roll()),
             (steps.installed, "current", lambda: "1.0.0-abcd"),
             (steps.peers.Settings, "load", lambda: None),
@@ -89,7 +105,7 @@ class World:
             (steps.vpn, "LOCK", directory / "vpn.lock"),
             (steps.vpn, "keep", lambda *_: self.put_vpn()),
             (steps.vpn, "is_vpn_only", lambda: self.is_vpn_only),
-            (users, "FILES", {"redis": self.managed / "users.acl"}),
+            (users, "FILES", [self.managed / "users.acl"]),
             (users, "write_file", lambda file, text, **_: file.write_text(text)),
             (os, "fsync", lambda _: None),  # thousands of them, and no crash of a machine is tried here
             (roles, "leader", lambda: "pg1"),
@@ -139,9 +155,15 @@ class World:
         self.redis = {user: re.findall(r"#([0-9a-f]{64})", line) for user, line in acl.items()}
         self.act("redis")
 
-    def retire(self):
-        users.write(self.managed / "users.acl", keep_former=False)
-        self.load_users()
+    def redis_cluster(self):
+        """Return a pair of which one server runs."""
+        file = self.managed / "redis-a.conf"
+        server = SimpleNamespace(kind="redis", unit="redis-server@a", managed=file, state=file)
+        return SimpleNamespace(
+            find_master=lambda: "a",
+            settings=SimpleNamespace(servers=[server]),
+            connect=lambda _: contextlib.nullcontext(Redis(self)),
+        )
 
     def renew_exporter(self, place):
         self.exporter_knows = (place / "passwords").read_text()

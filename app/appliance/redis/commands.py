@@ -28,8 +28,7 @@ def add(verbs: argparse._SubParsersAction) -> None:
     mend = verb("rejoin", join, "set data that cannot be read aside, and copy the master's")
     mend.add_argument("instance")
     mend.add_argument("--accept-loss", action="store_true", help="also when there is no master to copy from")
-    verb("users", prepare, "write what servers read as users; former passwords stay valid")
-    verb("apply", apply, "bring all that run to the settings and users on disk, without a restart")
+    verb("apply", apply, "bring all to the settings and users on disk, without a restart; former passwords stay valid")
     verb("retire", retire, "end the passwords that were replaced")
     verb("guard", ask_guard, "asked by systemd before each start").add_argument("instance")
 
@@ -81,17 +80,10 @@ def join(arguments: argparse.Namespace) -> int:
     return OK
 
 
-def prepare(arguments: argparse.Namespace) -> int:
-    """Write the servers' users."""
-    changed = [kind for kind, file in users.FILES.items() if users.write(file, keep_former=True)]
-    answer(arguments, {"changed": changed}, f"changed: {', '.join(changed) or 'none'}")
-    return OK
-
-
 def apply(arguments: argparse.Namespace) -> int:
-    """Change what runs."""
+    """Change what servers read, and what runs."""
     changed = live.apply(Cluster(Settings.load()))
-    text = "\n".join(f"{unit}: {', '.join(names)}" for unit, names in changed.items())
+    text = "\n".join(f"{name}: {', '.join(what)}" for name, what in changed.items())
     answer(arguments, {"changed": changed}, text or "unchanged")
     return OK
 

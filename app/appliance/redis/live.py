@@ -4,6 +4,7 @@ import shlex
 from collections.abc import Mapping
 from pathlib import Path
 
+from appliance.redis import users
 from appliance.redis.cluster import Cluster
 from appliance.redis.protocol import Connection, ReplyError, SilentError
 from appliance.redis.settings import WATCHED, Server
@@ -63,9 +64,9 @@ def load_users(ask: Connection) -> bool:
     return ask("ACL", "LIST") != before
 
 
-def apply(cluster: Cluster) -> dict[str, list[str]]:
-    """Bring all that run to what is on disk; returns what was changed in each. First every user, then who uses them."""
-    changed: dict[str, list[str]] = {}
+def apply(cluster: Cluster, *, keep_former: bool = True) -> dict[str, list[str]]:
+    """Bring all to what is wanted: first every user, then who uses them. Return what changed, by file and by unit."""
+    changed = {str(file): ["users"] for file in users.FILES if users.write(file, keep_former=keep_former)}
     running = [server for server in cluster.settings.servers if server.managed.exists() and runs(cluster, server)]
     for server in running:
         with cluster.connect(server) as ask:

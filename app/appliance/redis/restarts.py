@@ -70,7 +70,5 @@ def retire(cluster: Cluster) -> list[str]:
     """End the passwords that were replaced; returns whose."""
     ended = users.replaced()
     if ended:
-        for file in users.FILES.values():
-            users.write(file, keep_former=False)
-        live.apply(cluster)
+        live.apply(cluster, keep_former=False)
     return ended

@@ -10,7 +10,7 @@ from pathlib import Path
 from appliance.redis.settings import MANAGED
 from appliance.system import write_file
 
-FILES = {"redis": MANAGED / "users.acl", "sentinel": MANAGED / "sentinel-users.acl"}
+FILES = MANAGED / "users.acl", MANAGED / "sentinel-users.acl"
 HASH = re.compile(r" (#[0-9a-f]{64})\b")
 
 
@@ -46,7 +46,7 @@ def write(file: Path, *, keep_former: bool) -> bool:
 def replaced() -> list[str]:
     """Return the users whose former passwords are still valid."""
     found = set()
-    for file in FILES.values():
+    for file in FILES:
         if file.exists() and file.with_suffix(".wanted").exists():
             wanted = by_user(file.with_suffix(".wanted").read_text())
             found |= {

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from appliance.output import FailedError, RefusedError
-from appliance.redis import live, users
+from appliance.redis import live
 from appliance.redis import restarts as redis
 from appliance.redis.cluster import Cluster as RedisCluster
 from appliance.redis.settings import Settings as RedisSettings
@@ -40,8 +40,6 @@ def both(changes: Changes, say: Say) -> None:
     """Have the old value and the new one be good, and the service know both."""
     if any(name.startswith("redis_") for name in changes):
         files.replace(REDIS_FILES, changes.values())
-        for file in users.FILES.values():
-            users.write(file, keep_former=True)
         live.apply(RedisCluster(RedisSettings.load()))
         files.replace(REDIS_ADMIN_FILES, changes.values())
         say("Redis takes the old and the new passwords")
