@@ -71,7 +71,12 @@ def configuration(settings: Settings) -> dict[str, Any]:
         },
         "root": {"level": settings.log_level, "handlers": ["stdout"]},
         # gunicorn gives its loggers handlers of their own, unless they are told off by name.
-        "loggers": {"gunicorn.error": {"level": settings.log_level, "handlers": [], "propagate": True}},
+        "loggers": {
+            "gunicorn.error": {"level": settings.log_level, "handlers": [], "propagate": True},
+            # Libraries that tell how they are imported.
+            "alembic.runtime.plugins": {"level": "WARNING"},
+            "procrastinate.blueprints": {"level": "WARNING"},
+        },
     }
 
 
