@@ -3,9 +3,11 @@
 import os
 import signal
 import sys
+from socket import socket
 from typing import Any, override
 
 from gunicorn import glogging
+from gunicorn.workers.gthread import ThreadWorker
 
 from luckygas import instruments
 from luckygas.accounts.usage import UseCounter
@@ -31,10 +33,61 @@ class Logger(glogging.Logger):
         """Do nothing: to put together a line that nobody reads takes as long as a guard."""
 
 
+class WholeAnswer:
+    """A socket that keeps the head of an answer until there is something of its body, or the answer ends."""
+
+    def __init__(self, sock: socket) -> None:
+        """Send over this one."""
+        self._sock = sock
+        self._head: bytes | None = None
+        self._begun = False
+
+    def __getattr__(self, name: str) -> Any:
+        """Be the socket in all that does not send an answer."""
+        return getattr(self._sock, name)
+
+    def sendall(self, data: bytes) -> None:
+        """Send, but for what comes first."""
+        if not self._begun:
+            self._begun, self._head = True, data
+        else:
+            head, self._head = self._head or b"", None
+            self._sock.sendall(head + data)
+
+    def flush(self) -> None:
+        """Send the head of an answer without a body."""
+        if self._head is not None:
+            self.sendall(b"")
+
+    def sendfile(self, *arguments: Any, **options: Any) -> int:
+        """Send a file, after the head."""
+        self.flush()
+        return self._sock.sendfile(*arguments, **options)
+
+
+class Worker(ThreadWorker):
+    """Sends head and body of an answer at once, where gunicorn sends one after the other.
+
+    nginx has the other instance answer as long as it has no head. Of an instance that dies in between, which other
+    threads make long on a busy machine, it would have one, and the client an answer that breaks off.
+    """
+
+    @override
+    def handle_request(self, req: Any, conn: Any) -> bool:
+        sock = conn.sock
+        conn.sock = whole = WholeAnswer(sock)
+        try:
+            is_kept = super().handle_request(req, conn)
+            whole.flush()
+        finally:
+            conn.sock = sock
+        return is_kept
+
+
 _directory = os.environ.get("RUNTIME_DIRECTORY", f"/run/luckygas-web-{_settings.instance}")
 
 bind = f"unix:{_directory}/app.sock"
-worker_class = "gthread"
+worker_class = Worker
 workers = _settings.web_workers
 threads = _settings.web_threads
 logger_class = Logger

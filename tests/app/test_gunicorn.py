@@ -42,6 +42,24 @@ def test_it_stops_in_order_and_leaves_nothing_behind(stopped: tuple, environment
     assert list(Path(environment["RUNTIME_DIRECTORY"]).iterdir()) == []
 
 
+@pytest.mark.parametrize(
+    ("request_line", "end"), [("GET /api/v1/orders HTTP/1.1", b"}"), ("HEAD /healthz HTTP/1.1", b"\r\n\r\n")]
+)
+def test_an_answer_is_there_whole_or_not_at_all(environment: dict[str, str], request_line: str, end: bytes) -> None:
+    """Else nginx has the head of one that dies in between, and can ask nobody else."""
+    request = f"{request_line}\r\nHost: localhost\r\nConnection: close\r\n\r\n".encode()
+    with serving(environment) as server:
+        for _ in range(100):
+            with socket.socket(socket.AF_UNIX) as connection:
+                connection.connect(str(server.socket))
+                connection.sendall(request)
+                first = connection.recv(1 << 20)
+                assert first.startswith(b"HTTP/1.1 ")
+                assert first.rstrip(b"\n").endswith(end.rstrip(b"\n")), "something of it came later"
+                assert connection.recv(1 << 20) == b""
+        server.stop()
+
+
 def test_it_stops_while_a_worker_is_still_being_started(environment: dict[str, str]) -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:  # sentinels that take connections and say nothing
         sentinels = ",".join([f"127.0.0.1:{silent.getsockname()[1]}"] * 3)
