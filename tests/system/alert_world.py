@@ -11,10 +11,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import yaml
-from machine import Machine, run_in_network_of
+from database import Database
+from machine import ROOT, wait_until
 from redis_pair import PORTS, Pair
-
-from conftest import ROOT, Appliance, wait_until
 
 HERE = Path(__file__).parent
 RULES = ROOT / "roles/prometheus/files/alerts.yml"
@@ -104,26 +103,25 @@ def shortened(rules: str) -> str:
 class World:
     """The machine, receivers on its loopback, and what they got."""
 
-    def __init__(self, machine: Machine, appliance: Appliance, place: Path) -> None:
+    def __init__(self, machine: Database, place: Path) -> None:
         """Start the receivers."""
-        self.machine, self.appliance, self.place = machine, appliance, place
+        self.machine, self.place = machine, place
         self.kept = place / "received"
         machine.run(TRUST)
         for source, name in ((AUTHORITY, "cert.pem"), ("/tmp/mail.key", "key.pem")):
-            subprocess.run(["podman", "cp", f"{machine.name}:{source}", place / name], check=True)
+            machine.get(source, place / name)
         (place / "password").write_text(SECRETS["smtp_password"])
         self.processes = {"web": self.start("web"), "mail": self.start("mail")}
-        with (HERE / "alert_clients.py").open() as source:
-            appliance.run("cat > /tmp/alert_clients.py", stdin=source.read())
+        machine.put(HERE / "alert_clients.py", "/tmp/alert_clients.py")
 
     def start(self, kind: str) -> subprocess.Popen:
         """Start a receiver and wait for it."""
         port = {"web": WEB, "mail": MAIL}[kind]
         script = str(HERE / "alert_receivers.py")
-        process = run_in_network_of(
-            self.machine.name, script, kind, str(port), str(self.kept), str(self.place), place=self.place
+        process = self.machine.run_in_network(
+            script, kind, str(port), str(self.kept), str(self.place), place=self.place
         )
-        self.machine.wait(lambda: self.machine.run(f"ss -Hltn sport = :{port}"), f"the {kind} receiver is up")
+        wait_until(lambda: self.machine.run(f"ss -Hltn sport = :{port}"), f"the {kind} receiver")
         return process
 
     def stop(self, kind: str) -> None:
@@ -138,7 +136,7 @@ class World:
         subprocess.run(
             ["mkfs.ext4", "-q", image], check=True, env=os.environ | {"PATH": f"{os.environ['PATH']}:/usr/sbin:/sbin"}
         )
-        subprocess.run(["podman", "cp", image, f"{self.machine.name}:/var/tmp/planted.img"], check=True)
+        self.machine.put(image, "/var/tmp/planted.img")
 
     def put(self, path: str) -> None:
         """Tell the receiver how to behave."""
@@ -169,13 +167,13 @@ class World:
     def rules(self, text: str) -> Iterator[None]:
         """Have Prometheus judge by other rules for a while."""
         file = "/etc/prometheus/luckygas-alerts.yml"
-        self.appliance.run(
+        self.machine.run(
             f"cat > {file}; promtool check rules --lint=none {file} && systemctl reload prometheus", stdin=text
         )
         try:
             yield
         finally:
-            self.appliance.run(f"cat > {file}; systemctl reload prometheus", stdin=RULES.read_text())
+            self.machine.run(f"cat > {file}; systemctl reload prometheus", stdin=RULES.read_text())
 
     @contextmanager
     def caused(self, names: Iterable[str]) -> Iterator[dict[str, float]]:
@@ -186,21 +184,21 @@ class World:
             "LAGGARD": standbys[0],
             "LOST": standbys[1],
             "PRIMARY_PORT": str(self.machine.port(self.machine.primary())),
-            "REDIS_PORT": str(PORTS[Pair(self.appliance, "").master()]),
-            "REDISCLI_AUTH": self.appliance.secrets()["redis_admin_password"],
+            "REDIS_PORT": str(PORTS[Pair(self.machine).master()]),
+            "REDISCLI_AUTH": self.machine.secrets()["redis_admin_password"],
             "RECEIVER": RECEIVER,
-            "KEY": self.appliance.new_key(),
+            "KEY": self.machine.new_key(),
         }
         known = FUNCTIONS + "".join(f"export {name}={shlex.quote(value)}\n" for name, value in told.items())
         moments: dict[str, float] = {}
         try:
             for name in names:
                 moments[name] = time.time()
-                self.appliance.run(f"set -e\n{known}\n{CAUSES[name]['plant']}")
+                self.machine.run(f"set -e\n{known}\n{CAUSES[name]['plant']}")
             yield moments
         finally:
             undo = dict.fromkeys(CAUSES[name]["undo"] for name in reversed(moments))
-            done = {step: self.appliance.run(f"set -e\n{known}\n{step}", check=False) for step in undo}
+            done = {step: self.machine.attempt(f"set -e\n{known}\n{step}") for step in undo}
             assert {step: one.stdout + one.stderr for step, one in done.items() if one.returncode} == {}
 
     def wait_until_silent(self, names: set[str], seconds: float = 600) -> None:

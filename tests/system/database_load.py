@@ -1,6 +1,6 @@
 """Runs in the machine: writes through the pool until told to stop, and notes what became of every write.
 
-    python3 database_load.py LOG CLIENTS PERIOD          password in PGPASSWORD; ends when LOG.stop appears
+    python3 database_load.py LOG CLIENTS PERIOD          password as the service has it; ends when there is LOG's .stop
 
 A line for each write: began, ended (seconds since the epoch), id, port of the instance that took it or 0, error.
 """
@@ -14,12 +14,13 @@ from pathlib import Path
 
 import psycopg2
 
+PASSWORD = Path("/etc/luckygas/credentials/database_password")
 DSN = "host=/run/postgresql port=6432 dbname=luckygas user=luckygas_app connect_timeout=3"
 
 
 def connect():
     """Open a connection to the pool; it may be restarting."""
-    connection = psycopg2.connect(DSN)
+    connection = psycopg2.connect(DSN, password=PASSWORD.read_text().split()[0])
     connection.autocommit = True
     return connection
 

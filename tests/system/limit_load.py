@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass
 
-from conftest import ROOT, Appliance
+from machine import ROOT, Machine
 
 PATH = "/api/v1/orders?limit=1"
 FORBIDDEN_PATH = "/api/v1/drivers"
@@ -42,7 +42,7 @@ class Client:
     nginx bounds what one address may ask for in a second, before any key is looked at: then it asks again later.
     """
 
-    def __init__(self, appliance: Appliance):
+    def __init__(self, appliance: Machine):
         self._address = appliance.address
         self._connection: http.client.HTTPSConnection | None = None
 
@@ -74,7 +74,7 @@ class Client:
         self._connection = None
 
 
-def side_by_side(appliance: Appliance, clients: int, work: Callable[[Client], None]) -> None:
+def side_by_side(appliance: Machine, clients: int, work: Callable[[Client], None]) -> None:
     """Have so many clients do `work` at the same time, and fail if one of them does."""
     with ThreadPoolExecutor(clients) as threads:
         for done in [threads.submit(_work_and_close, work, Client(appliance)) for _ in range(clients)]:
@@ -86,7 +86,7 @@ def _work_and_close(work: Callable[[Client], None], client: Client) -> None:
         work(client)
 
 
-def drive_over_the_edge(appliance: Appliance, key: str, path: str, *, clients: int) -> list[Reply]:
+def drive_over_the_edge(appliance: Machine, key: str, path: str, *, clients: int) -> list[Reply]:
     """Ask with `key` until nothing was allowed for longer than a lease lives; return all answers in their order."""
     replies: list[Reply] = []
     lock, last_allowed = threading.Lock(), time.monotonic()
@@ -111,9 +111,9 @@ def statuses(replies: list[Reply]) -> Counter[int]:
     return Counter(reply.status for reply in replies)
 
 
-def make_keys(appliance: Appliance, count: int, tier: str = "basic") -> list[str]:
+def make_keys(appliance: Machine, count: int, tier: str = "basic") -> list[str]:
     """Make many keys at once, by the service's own code with its own settings and secrets."""
     program = "sed 's#/venv/bin/luckygas-app\"#/venv/bin/python\" -#' /usr/local/sbin/luckygas-app"
     appliance.run(f"{program} >/tmp/luckygas-python")
     maker = (ROOT / "tests/system/make_keys.py").read_text()
-    return appliance.run(f"sh /tmp/luckygas-python {tier} {count}", stdin=maker).stdout.split()
+    return appliance.run(f"sh /tmp/luckygas-python {tier} {count}", stdin=maker).split()

@@ -17,4 +17,4 @@ with tools.transaction() as (session, resources):
     tomorrow = datetime.now(UTC) + timedelta(days=1)
     for number in range(count):
         name = f"made-{time.time_ns()}-{number}"
-        print(service.create_key(session, name=name, expires_at=tomorrow, **common).reveal())  # noqa: T201
+        print(service.create_key(session, name=name, expires_at=tomorrow, **common).reveal())

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from conftest import Appliance, wait_until
+from machine import Machine, wait_until
 
 HERE = Path(__file__).parent
 STUBS = HERE.parent / "app"
@@ -59,27 +59,27 @@ def wait_for_a_day(seconds: float) -> None:
 class Companies:
     """The outside companies, as the test tells them what to do."""
 
-    def __init__(self, appliance: Appliance) -> None:
+    def __init__(self, machine: Machine) -> None:
         """Use those that `START` began."""
-        self._appliance = appliance
+        self._machine = machine
 
     def tell(self, **told: Any) -> None:
         """Have them behave otherwise from now on."""
-        self._appliance.run(ASK.format("PUT"), stdin=json.dumps(told))
+        self._machine.run(ASK.format("PUT"), stdin=json.dumps(told))
 
     def did(self) -> dict[str, Any]:
         """Return what they did."""
-        return json.loads(self._appliance.run(ASK.format("GET"), stdin="").stdout)
+        return json.loads(self._machine.run(ASK.format("GET"), stdin=""))
 
     def spans(self, trace: str) -> list[dict[str, Any]]:
         """Return what the collector has received of a trace."""
         show = f"from urllib.request import urlopen; print(urlopen('{COLLECTOR}/spans').read().decode())"
-        received = json.loads(self._appliance.run(f'python3 -c "{show}"').stdout)
+        received = json.loads(self._machine.run(f'python3 -c "{show}"'))
         return [span for span in received if span["trace"] == trace]
 
 
 @contextmanager
-def outside(appliance: Appliance, **settings: str) -> Iterator[Companies]:
+def outside(appliance: Machine, **settings: str) -> Iterator[Companies]:
     """Let the service have to do with them, under these `settings` beside; all is as before in the end."""
     appliance.run(f"mkdir -p {PLACE}")
     for source in (HERE / "outside_companies.py", STUBS / "partners.py", STUBS / "receiver.py", STUBS / "serving.py"):
@@ -87,7 +87,7 @@ def outside(appliance: Appliance, **settings: str) -> Iterator[Companies]:
     try:
         appliance.run(START, stdin="".join(f"{name}={value}\n" for name, value in settings.items()))
         # Degraded while a breaker of an earlier day is open, until somebody calls that company.
-        wait_until(lambda: appliance.health() in ("ok", "degraded"), "the service answers", 60)
+        wait_until(lambda: appliance.health() in ("ok", "degraded"), "the service to answer", 60)
         yield Companies(appliance)
     finally:
         appliance.run(STOP)

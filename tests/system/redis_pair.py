@@ -1,17 +1,11 @@
 """The Redis pair under test, reached as an operator would, and a client that writes while something happens."""
 
-import itertools
 import json
-import time
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Self
 
-from machine import Write
+from load import Load, Write
+from machine import Machine, wait_until
 
-from conftest import Appliance, wait_until
-
-SCRIPT = Path(__file__).parent / "redis_load.py"
 PORTS = {"a": 6379, "b": 6380}
 
 
@@ -19,14 +13,14 @@ PORTS = {"a": 6379, "b": 6380}
 class Pair:
     """Both instances and the three sentinels."""
 
-    appliance: Appliance
-    password: str
+    machine: Machine
 
     def run(self, command: str, *, check: bool = True) -> str:
-        return self.appliance.run(command, check=check).stdout.strip()
+        return self.machine.run(command, check=check)
 
     def cli(self, port: int, command: str) -> str:
-        return self.run(f"REDISCLI_AUTH={self.password} redis-cli -p {port} --user admin --no-auth-warning {command}")
+        password = self.machine.secrets()["redis_admin_password"]
+        return self.run(f"REDISCLI_AUTH={password} redis-cli -p {port} --user admin --no-auth-warning {command}")
 
     def status(self) -> dict:
         return json.loads(self.run("luckygas redis status --json", check=False))
@@ -67,41 +61,16 @@ class Pair:
         return self.run(f"systemctl show --value --property=MainPID {unit}")
 
 
-class Load:
+class RedisLoad(Load):
     """A client that writes every 50 ms."""
 
     def __init__(self, pair: Pair, period: float = 0.05):
-        self.pair, self.period = pair, period
-        self.log = f"/tmp/redis-load-{time.monotonic_ns()}.log"
-        self.writes: list[Write] = []
-
-    def __enter__(self) -> Self:
-        self.pair.appliance.run("cat >/tmp/redis_load.py", stdin=SCRIPT.read_text())
-        python = "/opt/luckygas/current/venv/bin/python"
-        unit = f"redis-load-{time.monotonic_ns()}"
-        self.pair.run(f"systemd-run --quiet --unit={unit} {python} /tmp/redis_load.py {self.log} {self.period}")
-        wait_until(self.acknowledged, "the load to write", 60)
-        return self
-
-    def __exit__(self, *_: object):
-        self.pair.run(f"touch {self.log.removesuffix('.log')}.stop; sleep 0.7")
-        self.writes = self.read()
-
-    def read(self) -> list[Write]:
-        rows = [line.split("\t") for line in self.pair.run(f"cat {self.log}", check=False).splitlines()]
-        return [Write(float(row[0]), float(row[1]), row[2], int(row[3]), row[4]) for row in rows if len(row) == 5]
-
-    def acknowledged(self) -> list[Write]:
-        return [write for write in self.read() if write.port]
+        super().__init__(pair.machine, "redis_load.py", "/opt/luckygas/current/venv/bin/python", period)
+        self.pair = pair
 
     def writes_again(self, at: float) -> bool:
         """Tell whether a write that began after `at` was followed by others, so that it was no last gasp."""
         return len([write for write in self.acknowledged() if write.began > at + 0.2]) > 5
-
-    def outage(self) -> float:
-        """Return the longest time between two writes that ended well."""
-        ends = [write.ended for write in self.writes if write.port]
-        return max(later - earlier for earlier, later in itertools.pairwise(ends))
 
     def refused(self) -> list[Write]:
         return [write for write in self.writes if "Auth" in write.error or "NOPERM" in write.error]
@@ -109,5 +78,4 @@ class Load:
     def lost(self) -> set[str]:
         """Return the acknowledged writes that the master does not have."""
         port = PORTS[self.pair.master()]
-        kept = set(self.pair.cli(port, "--scan --pattern 'lg:load:*'").split())
-        return {write.key for write in self.writes if write.port} - kept
+        return self.not_in(set(self.pair.cli(port, "--scan --pattern 'lg:load:*'").split()))

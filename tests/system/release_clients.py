@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from conftest import ROOT, wait_until
+from machine import ROOT, wait_until
 
 RATE, CLIENTS = float(os.environ.get("LUCKYGAS_REQUESTS_A_SECOND", "60")), 16
 STEADY_SECONDS = 20
@@ -41,12 +41,12 @@ class Clients:
         wait_until(lambda: self.count() > 50, "the clients to be at work")
 
     def count(self) -> int:
-        return int(self.machine.run(f"wc -l <{self.log} || echo 0", check=False).stdout.split()[0])
+        return int(self.machine.run(f"wc -l <{self.log} || echo 0", check=False).split()[0])
 
     def failed(self) -> list[str]:
         """Return the lines of the requests that failed until now."""
         find = rf"grep -avP '\t20[01]\t$' {self.log} | head -n 20"
-        return [line for line in self.machine.run(find, check=False).stdout.splitlines() if line.count("\t") == 6]
+        return [line for line in self.machine.run(find, check=False).splitlines() if line.count("\t") == 6]
 
     @contextmanager
     def during(self, what: str) -> Iterator[None]:
@@ -68,9 +68,9 @@ class Clients:
             return self.lines
         self.machine.run(f"touch {self.log.removesuffix('.log')}.stop")
         script = f"[r]elease_load.py {self.log}"
-        wait_until(lambda: not self.machine.run(f"pgrep -f '{script}'", check=False).stdout, "them to stop", 70)
-        assert self.machine.run(f"cat {self.log}.errors").stdout == ""
-        self.lines = [line.split("\t") for line in self.machine.run(f"cat {self.log}").stdout.splitlines()]
+        wait_until(lambda: not self.machine.run(f"pgrep -f '{script}'", check=False), "them to stop", 70)
+        assert self.machine.run(f"cat {self.log}.errors") == ""
+        self.lines = [line.split("\t") for line in self.machine.run(f"cat {self.log}").splitlines()]
         return self.lines
 
     def waits(self, phases: Iterable[Phase]) -> list[float]:

@@ -16,7 +16,7 @@ blueprint = Blueprint("holes", __name__, url_prefix="/holes")
 
 @blueprint.get("/sql", auth=PUBLIC)
 def sql() -> str:
-    statement = f"SELECT relname FROM pg_class WHERE relname = '{request.args['name']}'"  # noqa: S608
+    statement = f"SELECT relname FROM pg_class WHERE relname = '{request.args['name']}'"
     rows = current_session().connection().exec_driver_sql(statement)
     return " ".join(name for (name,) in rows)
 

@@ -10,9 +10,8 @@ from pathlib import Path
 import pytest
 import yaml
 from alert_world import AFRESH, ANSWERS, CAUSES, FORGET, RULES, SECRETS, World, shortened
-from machine import Machine
-
-from conftest import Appliance, wait_until
+from database import Database
+from machine import Machine, wait_until
 
 pytestmark = [pytest.mark.alone, pytest.mark.long]
 
@@ -31,14 +30,14 @@ def of_round(number: int) -> list[str]:
 
 
 @pytest.fixture(scope="module")
-def world(appliance: Appliance, tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+def world(appliance: Machine, tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     """Have the appliance tell receivers of the test, by the role and as an operator would; its database may be away."""
     secrets = Path(os.environ["LUCKYGAS_SECRETS"])
-    machine = Machine(appliance.container, secrets)
+    machine = Database(appliance.container, secrets)
     for name, secret in SECRETS.items():
         (secrets / name).write_text(secret)
     place = tmp_path_factory.mktemp("alerts")
-    world = World(machine, appliance, place)
+    world = World(machine, place)
     try:
         play = appliance.playbook("site.yml", "--tags", "alertmanager", "-e", json.dumps(ANSWERS))
         assert play.status == 0, play.output
@@ -95,14 +94,14 @@ def cause(world: World, number: int, *, as_shipped: bool) -> None:
 
 
 @pytest.fixture
-def quick(machine: Machine, world: World, disk: None) -> Iterator[World]:
+def quick(machine: Database, world: World, disk: None) -> Iterator[World]:
     with world.rules(shortened(RULES.read_text())):
         yield world
     world.machine.wait_until_whole()
 
 
 @pytest.fixture
-def real(machine: Machine, world: World, disk: None) -> Iterator[World]:
+def real(machine: Database, world: World, disk: None) -> Iterator[World]:
     yield world
     world.machine.wait_until_whole()
 

@@ -5,46 +5,45 @@ import time
 from datetime import UTC, datetime
 
 import pytest
-from machine import Load, Machine
-
-from conftest import Appliance, wait_until
+from database import Database, DatabaseLoad
+from machine import wait_until
 
 REPOSITORY = "/var/lib/pgbackrest"
 ARCHIVE = f"{REPOSITORY}/archive/luckygas/17-1"
 METRICS = "/var/lib/prometheus/node-exporter/luckygas_backup.prom"
 
 
-def backups(machine: Machine) -> dict:
+def backups(machine: Database) -> dict:
     return json.loads(machine.run("luckygas backups --json", check=False))
 
 
-def labels(machine: Machine) -> list[str]:
+def labels(machine: Database) -> list[str]:
     return [backup["label"] for backup in backups(machine)["backups"]]
 
 
-def metric(machine: Machine, series: str) -> float:
+def metric(machine: Database, series: str) -> float:
     return float(machine.run(f"grep -F '{series} ' {METRICS}").split()[-1])
 
 
-def begin_again(machine: Machine) -> None:
+def begin_again(machine: Database) -> None:
     """Let the watch believe that the last attempt was long ago."""
     machine.run(r"sed -Ei 's/(\"(backup|proof)\": )[0-9.]+/\11/' /var/lib/luckygas/backup/state.json")
     machine.run("luckygas backup watch")
 
 
-def keys(machine: Machine) -> set[str]:
+def keys(machine: Database) -> set[str]:
     return set(machine.on_primary("SELECT id FROM chaos").split())
 
 
-def wait_until_replayed(machine: Machine) -> None:
+def wait_until_replayed(machine: Database) -> None:
     """Wait until every standby shows all that was written until now: what is dumped, is dumped from one."""
     place = machine.on_primary("SELECT pg_current_wal_lsn()")
     shown = f"SELECT bool_and(replay_lsn >= '{place}') FROM pg_stat_replication"
-    machine.wait(lambda: machine.on_primary(shown) == "t", "the standbys show it")
+    wait_until(lambda: machine.on_primary(shown) == "t", "the standbys to show it")
 
 
 @pytest.fixture(autouse=True)
-def whole(machine: Machine):
+def whole(machine: Database):
     machine.wait_until_whole()
     machine.wait_until_idle()  # while the machine takes a backup, or proves one, a second one is refused
     yield
@@ -52,12 +51,12 @@ def whole(machine: Machine):
 
 
 @pytest.fixture(scope="module", autouse=True)
-def tidy(machine: Machine):
+def tidy(machine: Database):
     yield
     machine.run("luckygas restore-discard old --yes-i-mean luckygas")
 
 
-def test_a_backup_is_taken_from_a_standby_and_proven(machine: Machine) -> None:
+def test_a_backup_is_taken_from_a_standby_and_proven(machine: Database) -> None:
     before, began = labels(machine), time.time()
     machine.run("luckygas backup --full", timeout=300)
     machine.on_primary("CREATE TABLE born (id int); INSERT INTO born SELECT generate_series(1, 1000)")
@@ -73,24 +72,24 @@ def test_a_backup_is_taken_from_a_standby_and_proven(machine: Machine) -> None:
     print(f"\nproven in {newest['restore_seconds']} s, {newest['behind_seconds']} s behind")
 
 
-def test_back_to_just_before_rows_were_destroyed(machine: Machine, appliance: Appliance) -> None:
+def test_back_to_just_before_rows_were_destroyed(machine: Database) -> None:
     """Every write that was acknowledged until then is there and none after; clients wait, and everything goes on."""
-    with Load(machine, 4, 0.1) as before:
+    with DatabaseLoad(machine, 4, 0.1) as before:
         time.sleep(2)  # the load has to have written something, on both sides of the moment
         moment = time.time()
         time.sleep(1)
         machine.on_primary("DELETE FROM chaos WHERE random() < 0.5")
     to = datetime.fromtimestamp(moment, UTC).isoformat(sep=" ")
-    with Load(machine, 4, 0.1) as during:
+    with DatabaseLoad(machine, 4, 0.1) as during:
         said = machine.run(f"luckygas restore --to '{to}' --into production --yes-i-mean luckygas", timeout=300)
         machine.wait_until_whole()
         resumed = time.time()
-        machine.wait(lambda: any(write.began > resumed for write in during.acknowledged()), "clients write again")
+        wait_until(lambda: any(write.began > resumed for write in during.acknowledged()), "clients to write again")
     has = keys(machine)
     assert {write.key for write in before.writes if write.port and write.ended <= moment} <= has
     assert not {write.key for write in before.writes if write.began > moment} & has
     assert {write.key for write in during.writes if write.port and write.began > resumed} <= has
-    wait_until(lambda: appliance.health() == "ok", "the service is well")
+    wait_until(lambda: machine.health() == "ok", "the service to be well")
     assert machine.status()["primary"]
     machine.run("luckygas backup && luckygas backup prove", timeout=300)
     print(
@@ -98,7 +97,7 @@ def test_back_to_just_before_rows_were_destroyed(machine: Machine, appliance: Ap
     )
 
 
-def test_one_table_comes_back_beside_the_present_one(machine: Machine) -> None:
+def test_one_table_comes_back_beside_the_present_one(machine: Database) -> None:
     machine.on_primary("TRUNCATE chaos")
     machine.on_primary("INSERT INTO chaos (id) SELECT 'row-' || n FROM generate_series(1, 1000) n")
     at = datetime.now(UTC).isoformat(sep=" ")
@@ -110,7 +109,7 @@ def test_one_table_comes_back_beside_the_present_one(machine: Machine) -> None:
     machine.on_primary("DROP SCHEMA restored CASCADE")
 
 
-def test_the_machine_has_to_be_named(machine: Machine) -> None:
+def test_the_machine_has_to_be_named(machine: Database) -> None:
     leader, epoch = machine.primary(), machine.status()["epoch"]
     refused = machine.run("luckygas restore --latest --into production --yes-i-mean other; echo exit $?")
     assert "nothing was changed" in refused
@@ -133,12 +132,12 @@ FLIP = "printf '\\377\\0\\377\\0' | dd of={0} bs=1 seek=$(($(stat -c %s {0}) / 2
     ],
     ids=["bytes of a backup", "bytes of WAL", "segment of WAL"],
 )
-def test_a_damaged_backup_does_not_pass(machine: Machine, damage: str, file: str, complaint: str) -> None:
+def test_a_damaged_backup_does_not_pass(machine: Database, damage: str, file: str, complaint: str) -> None:
     machine.run("luckygas backup --full", timeout=300)
     for _ in range(2):  # something must come after what is damaged
         machine.on_primary("INSERT INTO chaos (id) VALUES (random())")
         machine.on_primary("SELECT pg_switch_wal()")
-    machine.wait(lambda: backups(machine)["archive"]["waiting_segments"] == 0, "all is archived")
+    wait_until(lambda: backups(machine)["archive"]["waiting_segments"] == 0, "all to be archived")
     path = machine.run(file)
     try:
         # Every minute it looks for gaps, and would close this one.

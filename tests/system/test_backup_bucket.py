@@ -8,10 +8,9 @@ import time
 from pathlib import Path
 
 import pytest
-from machine import Load, Machine, run_in_network_of
+from database import Database, DatabaseLoad
+from machine import ROOT, Machine, seconds_until, wait_until
 from test_backup import backups, labels, metric, wait_until_replayed
-
-from conftest import ROOT, Appliance, wait_until
 
 HERE = Path(__file__).parent
 OUTAGE_SECONDS = float(os.environ.get("LUCKYGAS_OUTAGE_SECONDS", "600"))
@@ -37,12 +36,10 @@ print({})
 
 
 def ask(machine: Machine, expression: str) -> str:
-    command = ["podman", "exec", "-i", machine.name, "python3", "-W", "ignore", "-"]
-    script = ASK.replace("{}", expression)
-    return subprocess.run(command, input=script, text=True, check=True, capture_output=True).stdout.strip()
+    return machine.run("python3 -W ignore -", stdin=ASK.replace("{}", expression))
 
 
-def copy(machine: Machine) -> str:
+def copy(machine: Database) -> str:
     return machine.run("luckygas backup copy; echo exit $?")
 
 
@@ -50,29 +47,29 @@ class S3:
     """A real one, on the machine's loopback, and a proxy before it that has faults."""
 
     def __init__(self, machine: Machine, place: Path) -> None:
-        self.place, self.name = place, machine.name
+        self.place, self.machine = place, machine
         self.fault("pass")
         machine.run(TRUST)
         for file in (AUTHORITY, "/tmp/s3.key"):
-            subprocess.run(["podman", "cp", f"{machine.name}:{file}", place], check=True)
+            machine.get(file, place)
         server = ("-m", "moto.server", "-H", "127.0.0.1", "-p", "9001", "-c", "lg-test-s3.crt", "-k", "s3.key")
         self.processes = [self.run(*server), self.run(str(HERE / "s3_proxy.py"), "9000", "9001", str(place))]
         for port in (9000, 9001):
-            machine.wait(lambda port=port: machine.run(f"ss -Hltn sport = :{port}"), "S3 is up")
+            wait_until(lambda port=port: machine.run(f"ss -Hltn sport = :{port}"), "S3")
 
-    def run(self, *arguments: str, name: str = "") -> subprocess.Popen:
+    def run(self, *arguments: str, beside: Machine | None = None) -> subprocess.Popen:
         """Run something beside the machine, or beside another one."""
         told = {"S3_IGNORE_SUBDOMAIN_BUCKETNAME": "true"}
-        return run_in_network_of(name or self.name, *arguments, place=self.place, **told)
+        return (beside or self.machine).run_in_network(*arguments, place=self.place, **told)
 
-    def serve(self, name: str) -> None:
+    def serve(self, other: Machine) -> None:
         """Be there for another machine, too, under the same name and with the same faults."""
         road = str(self.place / "road")
-        subprocess.run(["podman", "cp", self.place / Path(AUTHORITY).name, f"{name}:{AUTHORITY}"], check=True)
-        subprocess.run(["podman", "exec", name, "update-ca-certificates"], check=True, capture_output=True)
+        other.put(self.place / Path(AUTHORITY).name, AUTHORITY)
+        other.run("update-ca-certificates")
         self.processes.append(self.run(str(HERE / "s3_proxy.py"), road, "9001", str(self.place)))
         wait_until(Path(road).exists, "the road to S3")
-        self.processes.append(self.run(str(HERE / "s3_proxy.py"), "9000", road, str(self.place), name=name))
+        self.processes.append(self.run(str(HERE / "s3_proxy.py"), "9000", road, str(self.place), beside=other))
 
     def fault(self, mode: str) -> None:
         (self.place / "said").write_text(mode)
@@ -85,7 +82,7 @@ class S3:
 
 
 @pytest.fixture(scope="module", autouse=True)
-def s3(machine: Machine, appliance: Appliance, tmp_path_factory):
+def s3(machine: Database, tmp_path_factory):
     with contextlib.ExitStack() as undo:
         for name in ("access", "secret"):
             key = Path(os.environ["LUCKYGAS_SECRETS"], f"s3_{name}_key")
@@ -95,14 +92,14 @@ def s3(machine: Machine, appliance: Appliance, tmp_path_factory):
         undo.callback(machine.run, REMOVE)
         server = S3(machine, tmp_path_factory.mktemp("s3"))
         undo.callback(server.stop)
-        play = appliance.playbook("site.yml", "--tags", "pgbackrest", *ANSWERS)
+        play = machine.playbook("site.yml", "--tags", "pgbackrest", *ANSWERS)
         assert play.status == 0, play.output
         machine.run(f"systemctl stop {TIMER}")
         yield server
 
 
 @pytest.fixture(autouse=True)
-def whole(machine: Machine, s3: S3):
+def whole(machine: Database, s3: S3):
     machine.wait_until_whole()
     machine.wait_until_idle()  # no backup, proof or copy of the machine's own is under way, which would refuse ours
     yield
@@ -111,7 +108,7 @@ def whole(machine: Machine, s3: S3):
     machine.wait_until_whole()
 
 
-def test_a_missing_bucket_is_said_and_the_rest_goes_on(machine: Machine) -> None:
+def test_a_missing_bucket_is_said_and_the_rest_goes_on(machine: Database) -> None:
     said = copy(machine)
     assert "there is no such bucket" in said
     assert said.endswith("exit 1")
@@ -122,7 +119,7 @@ def test_a_missing_bucket_is_said_and_the_rest_goes_on(machine: Machine) -> None
 
 
 @pytest.fixture(scope="module")
-def copied(machine: Machine) -> dict:
+def copied(machine: Database) -> dict:
     """Take a backup and a dump to the bucket, and lose a table; returns the dump."""
     machine.on_primary("TRUNCATE chaos")
     machine.on_primary("INSERT INTO chaos (id) SELECT 'row-' || n FROM generate_series(1, 100) n")
@@ -132,7 +129,7 @@ def copied(machine: Machine) -> dict:
     return [one for one in backups(machine)["dumps"] if one["kind"] == "dump"][-1]
 
 
-def test_the_copy_is_proven(machine: Machine, copied: dict) -> None:
+def test_the_copy_is_proven(machine: Database, copied: dict) -> None:
     newest = backups(machine)["backups"][-1]
     assert newest["where"] == ["local", "s3"]
     info = "s3.head_object(Bucket='backups', Key='repository/backup/luckygas/backup.info')['ServerSideEncryption']"
@@ -147,7 +144,7 @@ def test_the_copy_is_proven(machine: Machine, copied: dict) -> None:
     assert not machine.run("ls -d /var/lib/pgbackrest-fetched", check=False)
 
 
-def test_a_dump_comes_back_from_the_bucket(machine: Machine, copied: dict) -> None:
+def test_a_dump_comes_back_from_the_bucket(machine: Database, copied: dict) -> None:
     assert all(one["where"] == ["local", "s3"] for one in backups(machine)["dumps"])
     machine.run(f"rm {copied['file']}")
     said = machine.run(f"luckygas restore-table chaos --set {copied['label']} --from s3", timeout=300)
@@ -158,7 +155,7 @@ def test_a_dump_comes_back_from_the_bucket(machine: Machine, copied: dict) -> No
 
 @pytest.mark.long
 @pytest.mark.parametrize("mode", ["refuse", "cut 300000"])
-def test_an_outage_reaches_neither_the_archive_nor_the_list(machine: Machine, s3: S3, mode: str) -> None:
+def test_an_outage_reaches_neither_the_archive_nor_the_list(machine: Database, s3: S3, mode: str) -> None:
     before = set(ask(machine, "sorted(k for k in keys() if '/backup/' in k)").split())
     s3.fault(mode)
     machine.run("luckygas backup --full", timeout=300)
@@ -166,7 +163,7 @@ def test_an_outage_reaches_neither_the_archive_nor_the_list(machine: Machine, s3
     assert copy(machine).endswith("exit 1")
     machine.on_primary("INSERT INTO chaos (id) VALUES (random())")
     machine.on_primary("SELECT pg_switch_wal()")
-    machine.wait(lambda: backups(machine)["archive"]["waiting_segments"] == 0, "WAL is archived all the same", 60)
+    wait_until(lambda: backups(machine)["archive"]["waiting_segments"] == 0, "WAL to be archived all the same", 60)
     assert backups(machine)["backups"][-1]["where"] == ["local"]
     assert before <= set(ask(machine, "sorted(k for k in keys() if '/backup/' in k)").split())
     s3.fault("pass")
@@ -182,7 +179,7 @@ print(len(json.load(r.urlopen('http://127.0.0.1:9090/api/v1/query?query=' + quer
 
 
 @pytest.mark.long
-def test_a_long_outage_is_told_and_heals_by_itself(machine: Machine, s3: S3) -> None:
+def test_a_long_outage_is_told_and_heals_by_itself(machine: Database, s3: S3) -> None:
     """Nobody types anything; the job comes round every five minutes, as it does on any machine."""
     machine.run(f"systemctl start {TIMER}")
     s3.fault("refuse")
@@ -190,24 +187,24 @@ def test_a_long_outage_is_told_and_heals_by_itself(machine: Machine, s3: S3) -> 
     # As if it had begun an hour ago: sooner than that nobody is woken.
     machine.run(r"sed -Ei 's/(\"copied_at\": )[0-9.]+/\11/' /var/lib/luckygas/backup/state.json")
     begun = time.monotonic()
-    with Load(machine, 2, 1.0) as load:
+    with DatabaseLoad(machine, 2, 1.0) as load:
         while time.monotonic() - begun < OUTAGE_SECONDS:
             machine.on_primary("SELECT pg_switch_wal()")
-            machine.wait(lambda: not backups(machine)["archive"]["waiting_segments"], "WAL is archived", 60)
+            wait_until(lambda: not backups(machine)["archive"]["waiting_segments"], "WAL to be archived", 60)
             time.sleep(20)  # an outage is a length of time; there is nothing else to wait for
         assert metric(machine, 'luckygas_backup_failing{work="copy"}') == 1
         assert backups(machine)["backups"][-1]["where"] == ["local"]
-        machine.wait(lambda: machine.run(FIRING) == "1", "the alert", 120)
+        wait_until(lambda: machine.run(FIRING) == "1", "the alert", 120)
     s3.fault("pass")
-    healed = machine.wait(lambda: "s3" in backups(machine)["backups"][-1]["where"], "it was copied", 400)
-    machine.wait(lambda: machine.run(FIRING) == "0", "the alert has ended", 120)
+    healed = seconds_until(lambda: "s3" in backups(machine)["backups"][-1]["where"], "it to be copied", 400)
+    wait_until(lambda: machine.run(FIRING) == "0", "the alert to end", 120)
     print(f"\n{OUTAGE_SECONDS:.0f} s without S3, {len(load.acknowledged())} writes; copied {healed:.0f} s after it")
     assert not load.failed()
     assert not load.lost()
 
 
 @pytest.mark.long
-def test_refused_credentials_are_said(machine: Machine) -> None:
+def test_refused_credentials_are_said(machine: Database) -> None:
     authorize = (
         "(u := __import__('urllib.request').request).urlopen(u.Request('https://localhost:9001/moto-api/reset-auth',"
         " data=b'%d', headers={'Content-Type': 'text/plain'}))"
@@ -222,7 +219,7 @@ def test_refused_credentials_are_said(machine: Machine) -> None:
 
 
 @pytest.mark.long
-def test_what_the_repository_let_go_of_goes_from_the_bucket_too(machine: Machine) -> None:
+def test_what_the_repository_let_go_of_goes_from_the_bucket_too(machine: Database) -> None:
     oldest = labels(machine)[0]
     assert oldest in ask(machine, "keys()")
     machine.run(f"sudo -u postgres pgbackrest --stanza=luckygas --set={oldest} expire")
@@ -231,7 +228,7 @@ def test_what_the_repository_let_go_of_goes_from_the_bucket_too(machine: Machine
 
 
 @pytest.mark.long
-def test_back_from_the_bucket_to_production(machine: Machine) -> None:
+def test_back_from_the_bucket_to_production(machine: Database) -> None:
     machine.on_primary("TRUNCATE chaos")
     machine.on_primary("INSERT INTO chaos (id) SELECT 'row-' || n FROM generate_series(1, 100) n")
     machine.run("luckygas backup --to-s3", timeout=300)
@@ -246,18 +243,18 @@ def test_back_from_the_bucket_to_production(machine: Machine) -> None:
 
 
 @pytest.fixture
-def new_machine(machine: Machine, s3: S3, tmp_path: Path):
+def new(machine: Database, s3: S3, tmp_path: Path):
     """Yield a bare machine that reaches the bucket, and nothing else of the one that is gone."""
-    name = f"{os.environ['LUCKYGAS_SANDBOX']}-new"
-    subprocess.run([ROOT / "sandbox/machine", "create", name], check=True)
-    s3.serve(name)
-    yield name
-    subprocess.run([ROOT / "sandbox/machine", "remove", name], check=True)
+    new = Database(f"{os.environ['LUCKYGAS_SANDBOX']}-new", tmp_path / "answers/.secrets")
+    subprocess.run([ROOT / "sandbox/machine", "create", new.container], check=True)
+    s3.serve(new)
+    yield new
+    subprocess.run([ROOT / "sandbox/machine", "remove", new.container], check=True)
 
 
 @pytest.mark.long
 def test_a_new_machine_from_nothing_but_the_bucket_and_the_passphrase(
-    machine: Machine, new_machine: str, tmp_path: Path
+    machine: Database, new: Database, tmp_path: Path
 ) -> None:
     """As docs/disaster-recovery.md has it, The machine is gone; the bucket's two keys and one passphrase are kept."""
     machine.on_primary("TRUNCATE chaos")
@@ -265,7 +262,7 @@ def test_a_new_machine_from_nothing_but_the_bucket_and_the_passphrase(
     machine.run("luckygas backup --full && luckygas backup dump --to-s3", timeout=300)
     machine.on_primary("INSERT INTO chaos (id) SELECT 'late-' || n FROM generate_series(1, 10) n")
     machine.on_primary("SELECT pg_switch_wal()")
-    machine.wait(lambda: not backups(machine)["archive"]["waiting_segments"], "all is archived")
+    wait_until(lambda: not backups(machine)["archive"]["waiting_segments"], "all to be archived")
     assert copy(machine).endswith("exit 0")
 
     newest = ask(machine, "max(k for k in keys() if k.startswith('sealed/config-'))")
@@ -282,20 +279,17 @@ def test_a_new_machine_from_nothing_but_the_bucket_and_the_passphrase(
         ["sh", "-c", f"{opening} | tar -xzC {tmp_path}"], check=True, env=os.environ | {"HOME": str(tmp_path)}
     )
 
-    secrets = tmp_path / "answers/.secrets"
-    appliance = Appliance(new_machine, secrets)
     began = time.monotonic()
-    play = appliance.playbook("site.yml", *ANSWERS)
+    play = new.playbook("site.yml", *ANSWERS)
     assert play.status == 0, play.output
     installed = time.monotonic()
-    new = Machine(new_machine, secrets)
     new.wait_until_idle()  # its own first backup is being proven
     said = new.run("luckygas restore --latest --from s3 --into production --yes-i-mean luckygas", timeout=600)
     print(f"\ninstalled in {installed - began:.0f} s, restored in {time.monotonic() - installed:.0f} s\n{said}")
     new.wait_until_whole()
     assert new.on_primary("SELECT count(*) FROM chaos") == "110"
-    wait_until(lambda: appliance.health() == "ok", "the service is well")
+    wait_until(lambda: new.health() == "ok", "the service to be well")
     new.wait_until_idle()
     new.run("luckygas backup --full --to-s3 && luckygas backup prove && luckygas backup prove --from s3", timeout=600)
     assert backups(new)["backups"][-1]["where"] == ["local", "s3"]
-    assert appliance.playbook("site.yml", *ANSWERS).changed == 0
+    assert new.playbook("site.yml", *ANSWERS).changed == 0

@@ -1,14 +1,11 @@
 """Dumps and the configuration: restored before they count, and of use when nothing else of the machine is left."""
 
 import os
-import subprocess
 from pathlib import Path
 
 import pytest
-from machine import Machine
+from database import Database
 from test_backup import backups, metric, wait_until_replayed
-
-from conftest import Appliance
 
 SEALED = "/var/lib/luckygas/sealed"
 # A check that reads another table is what a restore stumbles over: neither order nor search path are as they were.
@@ -20,18 +17,18 @@ UNRESTORABLE = (
 )
 
 
-def dumps(machine: Machine, kind: str) -> list[dict]:
+def dumps(machine: Database, kind: str) -> list[dict]:
     return [one for one in backups(machine)["dumps"] if one["kind"] == kind]
 
 
 @pytest.fixture(autouse=True)
-def whole(machine: Machine):
+def whole(machine: Database):
     machine.wait_until_whole()
     machine.wait_until_idle()  # a dump of the machine's own would refuse ours
 
 
 @pytest.fixture
-def dump(machine: Machine) -> dict:
+def dump(machine: Database) -> dict:
     """Write a dump that holds a thousand rows, and lose the rows."""
     machine.on_primary("TRUNCATE chaos")
     machine.on_primary("INSERT INTO chaos (id) SELECT 'row-' || n FROM generate_series(1, 1000) n")
@@ -42,7 +39,7 @@ def dump(machine: Machine) -> dict:
     return dumps(machine, "dump")[-1]
 
 
-def test_a_dump_is_restored_before_it_counts_and_brings_a_table_back(machine: Machine, dump: dict) -> None:
+def test_a_dump_is_restored_before_it_counts_and_brings_a_table_back(machine: Database, dump: dict) -> None:
     assert (dump["verdict"], dump["rows"] >= 1000) == ("good", True)
     assert metric(machine, 'luckygas_backup_proof_good{repository="dump"}') == 1
     assert not machine.run(f"grep -l row-1000 {dump['file']}", check=False)
@@ -55,7 +52,7 @@ def test_a_dump_is_restored_before_it_counts_and_brings_a_table_back(machine: Ma
     print(f"\n{dump['rows']} rows, restored in {dump['restore_seconds']} s, {dump['stored_bytes'] >> 10} KB")
 
 
-def test_a_dump_that_cannot_be_restored_does_not_count(machine: Machine) -> None:
+def test_a_dump_that_cannot_be_restored_does_not_count(machine: Database) -> None:
     before = machine.run(f"ls -A {SEALED}/*.dump.gpg", check=False)
     machine.on_primary("; ".join(UNRESTORABLE))
     try:
@@ -76,15 +73,14 @@ def test_a_dump_that_cannot_be_restored_does_not_count(machine: Machine) -> None
     assert metric(machine, 'luckygas_backup_failing{work="dump"}') == 0
 
 
-def test_with_the_passphrase_and_gpg_alone_everything_else_comes_back(machine: Machine, appliance: Appliance) -> None:
+def test_with_the_passphrase_and_gpg_alone_everything_else_comes_back(machine: Database) -> None:
     """As somebody would who has one file and what they noted: no program of ours, and no key of this machine's."""
     secrets = Path(os.environ["LUCKYGAS_SECRETS"])
     newest = dumps(machine, "config")[-1]["file"]
     opening = "HOME=/tmp gpg --batch --pinentry-mode loopback --passphrase-fd 0 --decrypt"
-    command = ["podman", "exec", "-i", machine.name, "sh", "-c", f"{opening} {newest} | tar -xzC /tmp/opened"]
     machine.run("rm -rf /tmp/opened && mkdir -m 700 /tmp/opened")
-    passphrase = (secrets / "backup_passphrase").read_bytes()
-    subprocess.run(command, input=passphrase, check=True, capture_output=True)
+    passphrase = (secrets / "backup_passphrase").read_text()
+    machine.run(f"{opening} {newest} | tar -xzC /tmp/opened", stdin=passphrase)
     try:
         for secret in secrets.iterdir():
             assert machine.run(f"cat /tmp/opened/answers/.secrets/{secret.name}") == secret.read_text().strip()
@@ -95,13 +91,13 @@ def test_with_the_passphrase_and_gpg_alone_everything_else_comes_back(machine: M
 
 
 @pytest.mark.long
-def test_the_playbooks_call_the_verbs(machine: Machine, appliance: Appliance, dump: dict) -> None:
-    assert appliance.playbook("backup.yml", "-e", "backup_options=--full").status == 0
-    play = appliance.playbook("restore.yml", "-e", f"restore_set={dump['label']}")
+def test_the_playbooks_call_the_verbs(machine: Database, dump: dict) -> None:
+    assert machine.playbook("backup.yml", "-e", "backup_options=--full").status == 0
+    play = machine.playbook("restore.yml", "-e", f"restore_set={dump['label']}")
     assert play.status == 0, play.output
     where = "-h /run/luckygas-scratch-copy -U postgres luckygas"
     assert machine.run(f"psql -XAtqc 'SELECT count(*) FROM chaos' {where}") == "1000"
     machine.run("luckygas restore-discard scratch")
-    refused = appliance.playbook("restore.yml", "-e", "restore_machine=another")
+    refused = machine.playbook("restore.yml", "-e", "restore_machine=another")
     assert refused.status != 0
     assert "nothing was changed" in refused.output

@@ -3,8 +3,7 @@
 import json
 
 import pytest
-
-from conftest import wait_until
+from machine import wait_until
 
 # Each in the middle of something: a package transaction, a half-written configuration, before a release, after it. And
 # what is installed and enabled by then, and not configured.
@@ -42,7 +41,7 @@ def test_a_run_that_was_killed_again_and_again_converges(bare_machine):
     runs = []
     for point, unconfigured in POINTS.items():
         runs.append(bare_machine.playbook("site.yml", "-vvv", until=point))
-        begun = bare_machine.run(f"systemctl list-units --no-legend --state=active,failed {unconfigured}").stdout
+        begun = bare_machine.run(f"systemctl list-units --no-legend --state=active,failed {unconfigured}")
         assert not begun
     assert [point for point, run in zip(POINTS, runs, strict=True) if run.status == 0] == []
     runs.append(bare_machine.playbook("site.yml", "-vvv"))
@@ -54,7 +53,7 @@ def test_a_run_that_was_killed_again_and_again_converges(bare_machine):
     wait_until(lambda: bare_machine.health() == "ok", "the service to be well", 60)
 
     def is_proven() -> bool:
-        told = json.loads(bare_machine.run("luckygas backups --json", check=False).stdout)
+        told = json.loads(bare_machine.run("luckygas backups --json", check=False))
         return any(one["verdict"] == "good" for one in told.get("backups", []))
 
     wait_until(is_proven, "a first backup to be proven, by nobody's doing", 240)
@@ -62,7 +61,7 @@ def test_a_run_that_was_killed_again_and_again_converges(bare_machine):
 
 def test_a_version_that_leaves_out_another_is_refused_before_anything_changes(appliance):
     file = "/var/lib/luckygas/version"
-    installed = appliance.run(f"cat {file}").stdout
+    installed = appliance.run(f"cat {file}")
     appliance.run(f"echo 0.0.1 >{file}")
     try:
         play = appliance.playbook("site.yml", "-e", '{"base_stops": ["0.0.2"]}')
@@ -76,7 +75,7 @@ def test_a_version_that_leaves_out_another_is_refused_before_anything_changes(ap
 def test_what_is_in_the_way_is_said_before_anything_changes(appliance):
     try:
         appliance.run("systemctl stop nginx.service && systemd-run --unit=squatter python3 -m http.server 80")
-        wait_until(lambda: appliance.run("ss -Hltn sport = :80").stdout, "somebody else on port 80")
+        wait_until(lambda: appliance.run("ss -Hltn sport = :80"), "somebody else on port 80")
         wrong = ("site_timezone=Asia/Taipeh", "site_domian=luckygas.tw", "site_alert_slack=#lucky-gas")
         play = appliance.playbook("site.yml", *(word for answer in wrong for word in ("-e", answer)))
     finally:
@@ -90,8 +89,8 @@ def test_what_is_in_the_way_is_said_before_anything_changes(appliance):
 def test_a_change_that_was_never_put_in_force_is_found(appliance):
     """A handler would have been lost here: the file is as it should be, the process is not."""
     appliance.run("touch /etc/luckygas/luckygas.env /etc/nginx/nginx.conf")
-    before = appliance.run("systemctl show --value --property=MainPID luckygas-web@a.service").stdout
+    before = appliance.run("systemctl show --value --property=MainPID luckygas-web@a.service")
     play = appliance.playbook("site.yml", "--tags", "luckygas,nginx")
     assert play.status == 0, play.output
     assert play.changed == 2, play.output  # both instances and the worker in one procedure, nginx
-    assert appliance.run("systemctl show --value --property=MainPID luckygas-web@a.service").stdout != before
+    assert appliance.run("systemctl show --value --property=MainPID luckygas-web@a.service") != before

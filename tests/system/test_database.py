@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from functools import partial
 
 import pytest
-from machine import Load, Machine
+from database import Database, DatabaseLoad
+from machine import wait_until
 
 pytestmark = pytest.mark.alone
 
@@ -32,7 +33,7 @@ def figures():
     )
 
 
-def note(fault: str, times: list[float], loads: list[Load]) -> None:
+def note(fault: str, times: list[float], loads: list[DatabaseLoad]) -> None:
     """Add a line to the table."""
     acknowledged = sum(1 for load in loads for write in load.writes if write.port)
     lost = sum(len(load.lost()) for load in loads)
@@ -41,7 +42,7 @@ def note(fault: str, times: list[float], loads: list[Load]) -> None:
     FIGURES.append(f"| {fault} | {len(times)} | {middle:.2f} | {worst:.2f} | {acknowledged} | {lost} | {failed} |")
 
 
-def fault(machine: Machine, command: str) -> float:
+def fault(machine: Database, command: str) -> float:
     """Do harm and return when."""
     return float(machine.run(f"date +%s.%N; {command}").splitlines()[0])
 
@@ -54,7 +55,9 @@ class Clients:
     period: float = 0.05
 
 
-def rounds(machine: Machine, command: str, count: int, clients: Clients = Clients()) -> tuple[list[float], list[Load]]:
+def rounds(
+    machine: Database, command: str, count: int, clients: Clients = Clients()
+) -> tuple[list[float], list[DatabaseLoad]]:
     """Harm the primary, `count` times; each time wait until all is whole again."""
     times, loads = [], []
     for _ in range(count):
@@ -62,9 +65,9 @@ def rounds(machine: Machine, command: str, count: int, clients: Clients = Client
         machine.wait_until_idle()
         old = machine.primary()
         port = machine.port(old)
-        with Load(machine, clients.number, clients.period) as load:
+        with DatabaseLoad(machine, clients.number, clients.period) as load:
             at = fault(machine, command.format(data=f"/var/lib/postgresql/17/{old}"))
-            machine.wait(partial(load.went_elsewhere, at, port), "another one takes writes", 40)
+            wait_until(partial(load.went_elsewhere, at, port), "another one to take writes", 40)
             machine.wait_until_whole()
         assert machine.primary() != old
         assert not load.lost()
@@ -78,7 +81,7 @@ FREEZE_ONE = "kill -STOP $(head -1 {data}/postmaster.pid)"
 FREEZE_ALL = 'for p in /proc/[0-9]*; do [ "$(readlink $p/cwd)" = {data} ] && kill -STOP ${{p#/proc/}}; done; true'
 
 
-def test_killed_primary(machine: Machine) -> None:
+def test_killed_primary(machine: Database) -> None:
     """The primary's server process dies."""
     times, loads = rounds(machine, KILL, KILLS)
     note("kill -9 of the postmaster, 4 clients", times, loads)
@@ -86,21 +89,21 @@ def test_killed_primary(machine: Machine) -> None:
     assert max(times) <= 2.5
 
 
-def test_killed_primary_under_heavy_load(machine: Machine) -> None:
+def test_killed_primary_under_heavy_load(machine: Database) -> None:
     """The same with twelve clients that never rest."""
     times, loads = rounds(machine, KILL, ROUNDS, Clients(12, 0))
     note("kill -9 of the postmaster, 12 heavy clients", times, loads)
     assert max(times) <= 2.5
 
 
-def test_frozen_postmaster(machine: Machine) -> None:
+def test_frozen_postmaster(machine: Database) -> None:
     """The server process hangs: nobody new gets in, those who are in go on."""
     times, loads = rounds(machine, FREEZE_ONE, ROUNDS)
     note("SIGSTOP of the postmaster", times, loads)
     assert max(times) <= 8
 
 
-def test_frozen_instance(machine: Machine) -> None:
+def test_frozen_instance(machine: Database) -> None:
     """Everything of the primary hangs, with clients in it."""
     times, loads = rounds(machine, FREEZE_ALL, ROUNDS)
     note("SIGSTOP of every process of the primary", times, loads)

@@ -3,7 +3,8 @@
 from functools import partial
 
 import pytest
-from machine import Load, Machine
+from database import Database, DatabaseLoad
+from machine import wait_until
 from test_backup import backups
 
 SUPERVISOR = "luckygas-database-supervisor.service"
@@ -15,7 +16,7 @@ FREEZE_ALL = 'for p in /proc/[0-9]*; do [ "$(readlink $p/cwd)" = {data} ] && kil
 
 
 @pytest.fixture(autouse=True)
-def whole(machine: Machine):
+def whole(machine: Database):
     """Begin and end with a whole database."""
     machine.wait_until_whole()
     yield
@@ -31,17 +32,17 @@ def data(instance: str) -> str:
     return f"/var/lib/postgresql/17/{instance}"
 
 
-def writes_elsewhere(machine: Machine, load: Load, old: str, timeout: float = 40) -> None:
+def writes_elsewhere(machine: Database, load: DatabaseLoad, old: str, timeout: float = 40) -> None:
     """Wait until another instance acknowledges writes."""
     port = machine.port(old)
     at = float(machine.run("date +%s.%N"))
-    machine.wait(partial(load.went_elsewhere, at, port), "another one takes writes", timeout)
+    wait_until(partial(load.went_elsewhere, at, port), "another one to take writes", timeout)
 
 
-def test_stopped_by_hand(machine: Machine) -> None:
+def test_stopped_by_hand(machine: Database) -> None:
     """Somebody stops the primary's unit, and then wants to start it again."""
     old = machine.primary()
-    with Load(machine, 4, 0.05) as load:
+    with DatabaseLoad(machine, 4, 0.05) as load:
         at = float(machine.run(f"date +%s.%N; systemctl stop postgresql@17-{old}").splitlines()[0])
         writes_elsewhere(machine, load, old)
         machine.wait_until_whole()
@@ -53,7 +54,7 @@ def test_stopped_by_hand(machine: Machine) -> None:
     assert not load.lost()
 
 
-def test_a_fenced_instance_cannot_be_started(machine: Machine) -> None:
+def test_a_fenced_instance_cannot_be_started(machine: Database) -> None:
     """The guard stands before every start, and says why."""
     old = machine.primary()
     machine.run(f"systemctl stop {GUARDIANS} 'repmgrd@*'")
@@ -69,7 +70,7 @@ def test_a_fenced_instance_cannot_be_started(machine: Machine) -> None:
         machine.run(f"systemctl unmask --runtime luckygas-database-rejoin@{old}")
 
 
-def test_stopped_while_it_starts(machine: Machine) -> None:
+def test_stopped_while_it_starts(machine: Database) -> None:
     """systemd then sends a signal instead of asking pg_ctl; clients that come in meanwhile do not hold it up."""
     standby = machine.standbys()[0]
     unit, log = f"postgresql@17-{standby}", f"/var/log/postgresql/postgresql-17-{standby}.log"
@@ -82,7 +83,7 @@ def test_stopped_while_it_starts(machine: Machine) -> None:
     assert "fast shutdown" in machine.run(f"grep 'received .* shutdown request' {log} | tail -1")
 
 
-def test_killed_while_it_starts(machine: Machine) -> None:
+def test_killed_while_it_starts(machine: Database) -> None:
     """Of a start whose processes are killed nothing is left that the next one would wait for."""
     unit = f"postgresql@17-{machine.standbys()[0]}"
     group = f"/sys/fs/cgroup/system.slice/system-postgresql.slice/{unit}.service/cgroup.procs"
@@ -97,13 +98,13 @@ def test_killed_while_it_starts(machine: Machine) -> None:
         machine.wait_until_whole()
 
 
-def test_promoted_behind_our_back(machine: Machine) -> None:
+def test_promoted_behind_our_back(machine: Database) -> None:
     """Somebody promotes a standby by hand: it is taken out before it matters, and made a copy again."""
     leader = machine.primary()
     rogue = machine.standbys()[0]
-    with Load(machine, 4, 0.05) as load:
+    with DatabaseLoad(machine, 4, 0.05) as load:
         machine.sql(rogue, "SELECT pg_promote()", check=False)
-        machine.wait(
+        wait_until(
             lambda: any(
                 node["name"] == rogue and (node["fenced"] or node["role"] == "standby")
                 for node in machine.status()["nodes"]
@@ -115,13 +116,13 @@ def test_promoted_behind_our_back(machine: Machine) -> None:
     assert not load.lost()
 
 
-def test_one_that_was_promoted_by_hand_archives_nothing(machine: Machine) -> None:
+def test_one_that_was_promoted_by_hand_archives_nothing(machine: Database) -> None:
     """However long it leads: its timeline's number is the next failover's, and stays free for that."""
     rogue = machine.standbys()[0]
     counts = "SELECT archived_count, failed_count FROM pg_stat_archiver"
     machine.run(f"systemctl stop {GUARDIANS} 'repmgrd@*'")
     machine.sql(rogue, "SELECT pg_stat_reset_shared('archiver'), pg_promote()")
-    machine.wait(lambda: machine.sql(rogue, counts) not in ("", "0|0"), "it tries to archive")
+    wait_until(lambda: machine.sql(rogue, counts) not in ("", "0|0"), "it to try to archive")
     assert machine.sql(rogue, counts).startswith("0|")
     machine.run(f"systemctl start {SUPERVISOR}")
     machine.wait_until_whole()
@@ -132,25 +133,25 @@ def test_one_that_was_promoted_by_hand_archives_nothing(machine: Machine) -> Non
         archive = backups(machine)["archive"]
         return not archive["missing"] and not archive["waiting_segments"]
 
-    machine.wait(is_archived, "all is archived", 150)
+    wait_until(is_archived, "all to be archived", 150)
 
 
 @pytest.mark.alone
-def test_both_replicas_killed(machine: Machine) -> None:
+def test_both_replicas_killed(machine: Database) -> None:
     """Writes go on within five seconds, and wait for a standby again once one is back."""
     leader = machine.primary()
     replicas = machine.standbys()
     # Their repair is kept away, so that the fall-back itself is what is seen.
     for replica in replicas:
         machine.run(f"systemctl mask --runtime postgresql@17-{replica}")
-    with Load(machine, 4, 0.05) as load:
+    with DatabaseLoad(machine, 4, 0.05) as load:
         at = float(
             machine.run(
                 "date +%s.%N; " + "; ".join(f"kill -9 $(head -1 {data(one)}/postmaster.pid)" for one in replicas)
             ).splitlines()[0]
         )
-        machine.wait(lambda: not machine.status()["quorum_commit"], "commits no longer wait", 20)
-        machine.wait(lambda: any(write.began > at + 3 for write in load.acknowledged()), "writes go on", 20)
+        wait_until(lambda: not machine.status()["quorum_commit"], "commits not to wait any more", 20)
+        wait_until(lambda: any(write.began > at + 3 for write in load.acknowledged()), "writes to go on", 20)
         machine.run("systemctl unmask --runtime " + " ".join(f"postgresql@17-{one}" for one in replicas))
         machine.wait_until_whole()
     pause = load.longest_pause()
@@ -160,15 +161,15 @@ def test_both_replicas_killed(machine: Machine) -> None:
     assert not load.lost()
 
 
-def test_killed_while_no_standby_streams(machine: Machine) -> None:
+def test_killed_while_no_standby_streams(machine: Database) -> None:
     """Acknowledged writes lie on the primary alone: nobody else may lead, so the same one is started again."""
     leader = machine.primary()
     replicas = [f"postgresql@17-{name}" for name in machine.standbys()]
     machine.run(f"systemctl mask --runtime {' '.join(replicas)}; systemctl stop {' '.join(replicas)}")
-    machine.wait(lambda: not machine.status()["quorum_commit"], "commits no longer wait", 20)
-    with Load(machine, 4, 0.05) as load:
+    wait_until(lambda: not machine.status()["quorum_commit"], "commits not to wait any more", 20)
+    with DatabaseLoad(machine, 4, 0.05) as load:
         at = float(machine.run(f"date +%s.%N; kill -9 $(head -1 {data(leader)}/postmaster.pid)"))
-        machine.wait(lambda: any(write.began > at for write in load.acknowledged()), "it takes writes again", 40)
+        wait_until(lambda: any(write.began > at for write in load.acknowledged()), "it to take writes again", 40)
         machine.run(f"systemctl unmask --runtime {' '.join(replicas)}")
         machine.wait_until_whole()
     print(f"\nkilled without a standby: the same one writes again, longest pause {load.longest_pause():.2f} s")
@@ -176,10 +177,10 @@ def test_killed_while_no_standby_streams(machine: Machine) -> None:
     assert not load.lost()
 
 
-def test_data_directory_removed(machine: Machine) -> None:
+def test_data_directory_removed(machine: Database) -> None:
     """The primary's files are gone under it."""
     old = machine.primary()
-    with Load(machine, 4, 0.05) as load:
+    with DatabaseLoad(machine, 4, 0.05) as load:
         # Once more: the server may have put a file into a directory that was just emptied. What it then still puts
         # there, or whoever makes it a copy already, is no matter.
         at = float(machine.run(f"date +%s.%N; rm -rf {data(old)} || rm -rf {data(old)}; true").splitlines()[0])
@@ -190,12 +191,12 @@ def test_data_directory_removed(machine: Machine) -> None:
     assert not load.lost()
 
 
-def test_the_data_directory_of_a_standby_removed(machine: Machine) -> None:
+def test_the_data_directory_of_a_standby_removed(machine: Database) -> None:
     """It would start as nothing any more: it is made a copy of the primary again, and nobody types anything."""
     leader, lost = machine.primary(), machine.standbys()[0]
-    with Load(machine, 4, 0.05) as load:
+    with DatabaseLoad(machine, 4, 0.05) as load:
         machine.run(f"rm -rf {data(lost)} || rm -rf {data(lost)}; true")
-        machine.wait(lambda: not machine.is_whole(), "it is noticed", 120)
+        wait_until(lambda: not machine.is_whole(), "it to be noticed", 120)
         took = machine.wait_until_whole()
     print(f"\ndata directory of a standby removed: it streams again {took:.0f} s after it was noticed")
     assert machine.primary() == leader
@@ -204,10 +205,10 @@ def test_the_data_directory_of_a_standby_removed(machine: Machine) -> None:
 
 
 @pytest.mark.alone
-def test_frozen_with_repmgrd_restarted(machine: Machine) -> None:
+def test_frozen_with_repmgrd_restarted(machine: Database) -> None:
     """repmgrd cannot start while its upstream hangs; and the frozen one wakes up later."""
     old = machine.primary()
-    with Load(machine, 4, 0.05) as load:
+    with DatabaseLoad(machine, 4, 0.05) as load:
         at = float(
             machine.run(
                 "date +%s.%N; " + FREEZE_ALL.format(data=data(old)) + "; systemctl restart 'repmgrd@*'"
@@ -225,11 +226,11 @@ def test_frozen_with_repmgrd_restarted(machine: Machine) -> None:
     assert not load.lost()
 
 
-def test_repmgrd_alone(machine: Machine) -> None:
+def test_repmgrd_alone(machine: Database) -> None:
     """The supervisor is down: repmgrd decides."""
     machine.run(f"systemctl stop {GUARDIANS}")
     old = machine.primary()
-    with Load(machine, 4, 0.05) as load:
+    with DatabaseLoad(machine, 4, 0.05) as load:
         at = float(machine.run(f"date +%s.%N; kill -9 $(head -1 {data(old)}/postmaster.pid)").splitlines()[0])
         writes_elsewhere(machine, load, old)
         machine.run(f"systemctl start {SUPERVISOR}")
@@ -238,13 +239,13 @@ def test_repmgrd_alone(machine: Machine) -> None:
     assert not load.lost()
 
 
-def test_repmgrd_killed_in_the_middle_of_a_promotion(machine: Machine) -> None:
+def test_repmgrd_killed_in_the_middle_of_a_promotion(machine: Database) -> None:
     """repmgrd and what it has begun die; the timer's reconcile finishes it."""
     machine.run(f"systemctl stop {GUARDIANS}")
     old = machine.primary()
-    with Load(machine, 4, 0.05) as load:
+    with DatabaseLoad(machine, 4, 0.05) as load:
         machine.run(f"kill -9 $(head -1 {data(old)}/postmaster.pid)")
-        machine.wait(
+        wait_until(
             lambda: machine.status()["phase"] == "failover" or machine.primary() not in (None, old),
             "repmgrd has begun",
             20,
@@ -263,24 +264,24 @@ STEPS = [("rename", number) for number in range(1, 5)] + [
 ]
 
 
-def fail_over_until(machine: Machine, call: str, number: int) -> str:
+def fail_over_until(machine: Database, call: str, number: int) -> str:
     """Begin a failover that dies before one of its steps; return its exit code."""
     kill = f"strace -o /dev/null -e trace={call} -e inject={call}:signal=KILL:when={number}"
     return machine.run(f"{kill} luckygas db failover >/dev/null 2>&1; echo $?")
 
 
 @pytest.fixture
-def strace(machine: Machine) -> None:
+def strace(machine: Database) -> None:
     """Have what kills a program before one of its steps."""
     machine.run("command -v strace || apt-get install -qq --no-install-recommends strace", timeout=300)
 
 
 @pytest.mark.parametrize(("call", "number"), STEPS)
-def test_failover_program_killed(machine: Machine, strace: None, call: str, number: int) -> None:
+def test_failover_program_killed(machine: Database, strace: None, call: str, number: int) -> None:
     """The failover program dies before one of its steps, and nobody else watches: `reconcile` ends what it began."""
     machine.run(f"systemctl stop {GUARDIANS} 'repmgrd@*'")
     old = machine.primary()
-    with Load(machine, 4, 0.05) as load:
+    with DatabaseLoad(machine, 4, 0.05) as load:
         machine.run(f"kill -9 $(head -1 {data(old)}/postmaster.pid)")
         ended = fail_over_until(machine, call, number)
         primaries = [node["role"] for node in machine.status()["nodes"]].count("primary")
@@ -295,22 +296,22 @@ def test_failover_program_killed(machine: Machine, strace: None, call: str, numb
     assert not load.lost()
 
 
-def test_rebooted_in_the_middle_of_a_failover(machine: Machine, strace: None) -> None:
+def test_rebooted_in_the_middle_of_a_failover(machine: Database, strace: None) -> None:
     """The plug is pulled while a failover is half done."""
     machine.run(f"systemctl stop {GUARDIANS} 'repmgrd@*'")
     old = machine.primary()
-    with Load(machine, 4, 0.05) as load:
+    with DatabaseLoad(machine, 4, 0.05) as load:
         machine.run(f"kill -9 $(head -1 {data(old)}/postmaster.pid)")
         fail_over_until(machine, "rename", 2)  # with the first one it has written that it began
         state = machine.run(f"cat {STATE}")
-    machine.reboot()
+    machine.pull_the_plug()
     machine.wait_until_whole(120)
     assert '"phase": "failover"' in state
     assert machine.primary() != old
     assert not load.lost()
 
 
-def test_disk_of_the_primary_full(machine: Machine) -> None:
+def test_disk_of_the_primary_full(machine: Database) -> None:
     """The primary has a disk of its own, and it is full: another one leads, and it comes back when there is room."""
     small = machine.standbys()[0]
     disk = "size=700M,uid=$(id -u postgres),gid=$(id -g postgres),mode=0700"
@@ -320,7 +321,7 @@ def test_disk_of_the_primary_full(machine: Machine) -> None:
         machine.wait_until_whole()
         machine.run(f"luckygas db switchover --to {small}")
         machine.wait_until_whole()
-        with Load(machine, 4, 0.05) as load:
+        with DatabaseLoad(machine, 4, 0.05) as load:
             full = f"dd if=/dev/zero of={data(small)}/filler bs=1M 2>/dev/null"
             at = float(machine.run(f"date +%s.%N; {full}; true").splitlines()[0])
             writes_elsewhere(machine, load, small, 60)

@@ -5,7 +5,8 @@ import os
 import statistics
 
 import pytest
-from machine import Load, Machine
+from database import Database, DatabaseLoad
+from machine import wait_until
 
 pytestmark = pytest.mark.alone
 
@@ -13,14 +14,14 @@ SWITCHOVERS = int(os.environ.get("LUCKYGAS_SWITCHOVERS", "10"))
 
 
 @pytest.mark.parametrize(("clients", "period"), [(4, 0.02), (12, 0)], ids=["light", "heavy"])
-def test_switchover(machine: Machine, clients: int, period: float) -> None:
+def test_switchover(machine: Database, clients: int, period: float) -> None:
     """The primary changes again and again; clients see a short pause."""
     pauses, failed, acknowledged = [], 0, 0
     for _ in range(SWITCHOVERS):
         machine.wait_until_whole()
         machine.wait_until_idle()
         old = machine.primary()
-        with Load(machine, clients, period) as load:
+        with DatabaseLoad(machine, clients, period) as load:
             machine.run("luckygas db switchover")
         assert machine.primary() != old
         assert not load.lost()
@@ -38,10 +39,10 @@ def test_switchover(machine: Machine, clients: int, period: float) -> None:
     assert worst <= 2
 
 
-def test_upgrade_of_the_packages(machine: Machine) -> None:
+def test_upgrade_of_the_packages(machine: Database) -> None:
     """Reinstalling runs the same scripts as an upgrade does."""
     before = machine.run("cat /run/postgresql/17-*.pid")
-    with Load(machine, 4, 0.05) as load:
+    with DatabaseLoad(machine, 4, 0.05) as load:
         machine.run(
             "DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --reinstall"
             " postgresql-17 postgresql-common pgbouncer postgresql-17-repmgr 2>&1",
@@ -53,11 +54,11 @@ def test_upgrade_of_the_packages(machine: Machine) -> None:
     assert [node["restart_pending"] for node in machine.status()["nodes"]] == [True, True, True]
 
 
-def test_rolling_restart(machine: Machine) -> None:
+def test_rolling_restart(machine: Database) -> None:
     """Every instance takes up what was upgraded."""
     machine.wait_until_whole()
     machine.wait_until_idle()
-    with Load(machine, 4, 0.05) as load:
+    with DatabaseLoad(machine, 4, 0.05) as load:
         machine.run("luckygas db rolling-restart", timeout=300)
     print(f"\nrolling restart: longest pause {load.longest_pause():.2f} s, failed {len(load.failed())}")
     assert not load.failed()
@@ -68,11 +69,11 @@ def test_rolling_restart(machine: Machine) -> None:
     assert "repmgrd@" not in replaced
 
 
-def test_the_pool_takes_up_what_was_upgraded(machine: Machine) -> None:
+def test_the_pool_takes_up_what_was_upgraded(machine: Database) -> None:
     """In the window; whoever was idle connects again, and nobody waits for long."""
     assert machine.status()["pool"]["restart_pending"]
     machine.wait_until_idle()
-    with Load(machine, 4, 0.05) as load:
+    with DatabaseLoad(machine, 4, 0.05) as load:
         machine.run("systemctl start luckygas-database-restart.service")
     print(f"\npool restarted: longest pause {load.longest_pause():.2f} s, failed {len(load.failed())}")
     assert load.longest_pause() <= 2  # what tells a fault from a slow machine here, too
@@ -80,7 +81,7 @@ def test_the_pool_takes_up_what_was_upgraded(machine: Machine) -> None:
     assert not machine.status()["pool"]["restart_pending"]
 
 
-def test_a_long_transaction_is_respected(machine: Machine) -> None:
+def test_a_long_transaction_is_respected(machine: Database) -> None:
     """A switchover is refused with the reason while somebody is in the middle of something, and nothing changes."""
     machine.wait_until_whole()
     leader = machine.primary()
@@ -91,7 +92,7 @@ def test_a_long_transaction_is_respected(machine: Machine) -> None:
         f"psql -h /run/postgresql -p {port} -U postgres -c 'BEGIN; SELECT pg_sleep(60)' luckygas >/dev/null 2>&1 &"
     )
     try:
-        machine.wait(lambda: machine.sql(leader, older), "the transaction is a long one")
+        wait_until(lambda: machine.sql(leader, older), "the transaction to be a long one")
         refused = machine.run("luckygas db switchover; echo exit $?")
     finally:
         machine.sql(leader, f"SELECT pg_terminate_backend(pid) FROM ({sleeper}) AS one")

@@ -13,7 +13,7 @@ IGNORE = " ".join(f"--ignore {one}" for one in OURS)
 
 def doctor(appliance) -> dict[str, dict]:
     """Return what the doctor finds wrong, by its id."""
-    done = appliance.run(f"luckygas doctor --json {IGNORE}", check=False)
+    done = appliance.attempt(f"luckygas doctor --json {IGNORE}")
     found = {check["id"]: check for check in json.loads(done.stdout)["checks"] if check["state"] != "ok"}
     assert done.returncode == max(
         (["warning", "critical"].index(one["state"]) + 1 for one in found.values()), default=0
@@ -24,7 +24,7 @@ def doctor(appliance) -> dict[str, dict]:
 def wait_until_silent(appliance, seconds: float = 240) -> str:
     """Ask until nothing is found, since what was undone may take a moment to be in force; return what is said then."""
     deadline = time.monotonic() + seconds
-    while (done := appliance.run(f"luckygas doctor {IGNORE}", check=False)).returncode:
+    while (done := appliance.attempt(f"luckygas doctor {IGNORE}")).returncode:
         assert time.monotonic() < deadline, done.stdout
         if "backups.proven" in done.stdout:
             appliance.run("luckygas backup prove", check=False, timeout=300)  # the machine may be at it
@@ -41,7 +41,7 @@ def healthy(appliance):
 
 def test_the_doctor_names_each_fault_and_nothing_else_and_is_silent_afterwards(healthy):
     planted = {fault.check for fault in FAULTS}
-    leader = json.loads(healthy.run("luckygas db status --json").stdout)["primary_port"]
+    leader = json.loads(healthy.run("luckygas db status --json"))["primary_port"]
     plant = "".join(f"(set -e; {fault.plant})\n" for fault in FAULTS)
     undo = "".join(f"({fault.undo})\n" for fault in reversed(FAULTS))
     try:

@@ -5,6 +5,7 @@ so what was committed can be counted.
 """
 
 import pytest
+from machine import seconds_until, wait_until
 
 SLOW = """
 CREATE TABLE IF NOT EXISTS job_effects (at timestamptz DEFAULT clock_timestamp());
@@ -36,7 +37,7 @@ def job_under_way(machine):
     """Return the machine with one job in its middle."""
     machine.wait_until_whole()
     machine.on_primary(SLOW)
-    machine.wait(lambda: "alive" in machine.run("luckygas-app job worker", check=False), "there is a worker")
+    wait_until(lambda: "alive" in machine.run("luckygas-app job worker", check=False), "a worker")
     try:
         machine.run(BEGIN.format(port=machine.port(machine.primary()), enqueue=ENQUEUE, at_it=AT_IT))
         yield machine
@@ -49,8 +50,8 @@ def job_under_way(machine):
 
 def assert_it_takes_effect_once(machine):
     left = "SELECT count(*) FROM procrastinate_jobs WHERE task_name = 'jobs.forget'"
-    seconds = machine.wait(lambda: machine.on_primary(left, check=False) == "0", "the job is done", 120)
-    print(f"the job was done {seconds:.1f} s later")  # noqa: T201
+    seconds = seconds_until(lambda: machine.on_primary(left, check=False) == "0", "the job to be done", 120)
+    print(f"the job was done {seconds:.1f} s later")
     assert machine.on_primary("SELECT count(*) FROM job_effects", check=False) == "1"
 
 

@@ -11,9 +11,8 @@ from functools import partial
 
 import pytest
 from limit_load import FORBIDDEN_PATH, PATH, Client, Reply, drive_over_the_edge, make_keys, side_by_side, statuses
+from machine import Machine, wait_until
 from redis_pair import PORTS, Pair
-
-from conftest import Appliance, wait_until
 
 pytestmark = pytest.mark.alone
 
@@ -40,18 +39,17 @@ with socket.socket(socket.AF_UNIX) as nginx:
 
 
 @pytest.fixture(scope="module")
-def pair(appliance: Appliance) -> Pair:
-    secret = appliance.secrets()["redis_admin_password"]
-    return Pair(appliance, secret)
+def pair(appliance: Machine) -> Pair:
+    return Pair(appliance)
 
 
-def logged(appliance: Appliance) -> int:
-    return int(appliance.run("stat --format %s /var/log/nginx/access.log").stdout)
+def logged(appliance: Machine) -> int:
+    return int(appliance.run("stat --format %s /var/log/nginx/access.log"))
 
 
-def answered_since(appliance: Appliance, size: int) -> Counter[str]:
+def answered_since(appliance: Machine, size: int) -> Counter[str]:
     """Return how many requests each instance answered since the log had that size."""
-    lines = appliance.run(f"tail --bytes +{size + 1} /var/log/nginx/access.log").stdout.splitlines()
+    lines = appliance.run(f"tail --bytes +{size + 1} /var/log/nginx/access.log").splitlines()
     return Counter(
         entry["upstream"]
         for entry in map(json.loads, lines)
@@ -83,7 +81,7 @@ def assert_headers_are_right(tier: str, replies: list[Reply]) -> None:
         assert told == list(range(minute - 1, -1, -1)), "each answer tells another number, and none is left out"
 
 
-def drive_two_windows(appliance: Appliance) -> list[dict[str, list[Reply]]]:
+def drive_two_windows(appliance: Machine) -> list[dict[str, list[Reply]]]:
     """Drive a key of each tier over its edge, and those of which that is exact once more in their next window."""
     keys = {tier: appliance.new_key("service", tier) for tier in LIMITS}
     rounds: list[dict[str, list[Reply]]] = []
@@ -102,7 +100,7 @@ def drive_two_windows(appliance: Appliance) -> list[dict[str, list[Reply]]]:
     return rounds
 
 
-def test_each_tier_is_allowed_exactly_its_minute_by_both_instances_and_then_the_next(appliance: Appliance) -> None:
+def test_each_tier_is_allowed_exactly_its_minute_by_both_instances_and_then_the_next(appliance: Machine) -> None:
     for _ in range(ATTEMPTS):
         size, rounds = logged(appliance), drive_two_windows(appliance)
         if all(is_counted(tier, replies) for driven in rounds for tier, replies in driven.items()):
@@ -112,7 +110,7 @@ def test_each_tier_is_allowed_exactly_its_minute_by_both_instances_and_then_the_
             took = replies[-1].began - replies[0].began
             counted = statuses(replies)
             allowed = counted[200 if tier in EXACT else 403]
-            print(f"\n| {tier} | {allowed} allowed | {counted[429]} refused | {took:.0f} s |")  # noqa: T201
+            print(f"\n| {tier} | {allowed} allowed | {counted[429]} refused | {took:.0f} s |")
             assert took < 60, "slower than its window: nothing is proven"
             assert allowed == LIMITS[tier][0]
             assert_headers_are_right(tier, replies)
@@ -123,7 +121,7 @@ def test_each_tier_is_allowed_exactly_its_minute_by_both_instances_and_then_the_
     assert min(by_instance.values()) > 0.3 * sum(by_instance.values())
 
 
-def test_nobody_is_let_in_twice_or_waits_while_redis_fails_over(appliance: Appliance, pair: Pair) -> None:
+def test_nobody_is_let_in_twice_or_waits_while_redis_fails_over(appliance: Machine, pair: Pair) -> None:
     pair.wait_until_whole()
     key = make_keys(appliance, 1, "standard")[0]
     replies: list[Reply] = []
@@ -154,7 +152,7 @@ def test_nobody_is_let_in_twice_or_waits_while_redis_fails_over(appliance: Appli
     assert replies[-1].began - replies[0].began < 60, "slower than the window: nothing is proven"
     slowest = max(reply.seconds for reply in replies)
     counted = statuses(replies)
-    print(f"\n| standard, failover | {counted[200]} allowed | slowest answer {slowest * 1000:.0f} ms |")  # noqa: T201
+    print(f"\n| standard, failover | {counted[200]} allowed | slowest answer {slowest * 1000:.0f} ms |")
     assert set(counted) == {200, 429}
     # Whatever the dead master was just being asked is counted twice, or not at all.
     assert abs(counted[200] - LIMITS["standard"][0]) <= 2
@@ -162,7 +160,7 @@ def test_nobody_is_let_in_twice_or_waits_while_redis_fails_over(appliance: Appli
     pair.wait_until_whole()
 
 
-def drive(appliance: Appliance, blocks: list[list[str]]) -> dict[str, list[Reply]]:
+def drive(appliance: Machine, blocks: list[list[str]]) -> dict[str, list[Reply]]:
     """Ask with the keys of one block after the other; return the answers to each key."""
     replies: dict[str, list[Reply]] = {key: [] for block in blocks for key in block}
     for block in blocks:
@@ -176,7 +174,7 @@ def drive(appliance: Appliance, blocks: list[list[str]]) -> dict[str, list[Reply
     return replies
 
 
-def test_a_thousand_keys_at_once_do_not_get_in_each_others_way(appliance: Appliance) -> None:
+def test_a_thousand_keys_at_once_do_not_get_in_each_others_way(appliance: Machine) -> None:
     keys = make_keys(appliance, 1000)
     replies = [reply for (reply,) in drive(appliance, [keys]).values()]
     # 9: a process that had no answer of Redis within 50 ms decided by itself, by its half, and so did all who asked it
@@ -198,10 +196,10 @@ def test_a_thousand_keys_at_once_do_not_get_in_each_others_way(appliance: Applia
         edge = make_keys(appliance, len(edge) - len(counted))  # others, for those that were not
     else:
         pytest.fail(f"of {len(edge)} keys Redis counted {len(counted)}, in the last of {ATTEMPTS} attempts")
-    print(f"\n| {len(keys)} keys at once | {took:.0f} s | {OVER_THE_EDGE} over their edge |")  # noqa: T201
+    print(f"\n| {len(keys)} keys at once | {took:.0f} s | {OVER_THE_EDGE} over their edge |")
 
 
-def test_an_address_cannot_make_itself_another_by_a_header(appliance: Appliance) -> None:
+def test_an_address_cannot_make_itself_another_by_a_header(appliance: Machine) -> None:
     spoofed = [{"X-Forwarded-For": f"203.0.113.{number}"} for number in range(1, 5)]
     for _ in range(ATTEMPTS):
         with closing(Client(appliance)) as client:
@@ -213,9 +211,9 @@ def test_an_address_cannot_make_itself_another_by_a_header(appliance: Appliance)
     assert left == tuple(range(left[0], left[0] - 4, -1))
 
 
-def test_an_attacker_is_blocked_by_both_instances_and_let_in_again_by_the_operator(appliance: Appliance) -> None:
+def test_an_attacker_is_blocked_by_both_instances_and_let_in_again_by_the_operator(appliance: Machine) -> None:
     # Containers see whoever comes from their host as the gateway.
-    own, seen = appliance.run("ip route show default | cut -d' ' -f3").stdout.strip(), []
+    own, seen = appliance.run("ip route show default | cut -d' ' -f3"), []
     try:
         with closing(Client(appliance)) as client:
             while seen[-1:] not in (["blocked"], ["dropped"]) and len(seen) < 30:
@@ -223,13 +221,13 @@ def test_an_attacker_is_blocked_by_both_instances_and_let_in_again_by_the_operat
                     seen.append(ANSWERS[client.get("", ATTACK).status])
                 except OSError:
                     seen.append("dropped")  # by the kernel, which was told of it
-        print(f"\nan attacker is {seen[-1]} after {len(seen) - 1} requests: {Counter(seen)}")  # noqa: T201
+        print(f"\nan attacker is {seen[-1]} after {len(seen) - 1} requests: {Counter(seen)}")
         assert seen[:2] == ["refused", "refused"]
         assert seen[-1] in ("blocked", "dropped")
         for name in ("a", "b"):
             command = f"python3 - {name} {own}"
             wait_until(partial(says, appliance, command, "403"), f"{name} to know of it", 30)
-        listed = appliance.run("luckygas block list").stdout
+        listed = appliance.run("luckygas block list")
         assert f"  blocked     address:{own}\n" in listed
         assert f"blocked     address:{own} for 0:15:00: " in listed
     finally:
@@ -237,5 +235,5 @@ def test_an_attacker_is_blocked_by_both_instances_and_let_in_again_by_the_operat
     wait_until(lambda: appliance.health() == "ok", "being let in", 30)
 
 
-def says(appliance: Appliance, command: str, status: str) -> bool:
-    return appliance.run(command, stdin=ASK).stdout.strip() == status
+def says(appliance: Machine, command: str, status: str) -> bool:
+    return appliance.run(command, stdin=ASK) == status

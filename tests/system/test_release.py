@@ -12,9 +12,8 @@ import sys
 import time
 
 import pytest
+from machine import ROOT, wait_until
 from release_clients import Clients, percentile
-
-from conftest import ROOT, wait_until
 
 REQUESTS = int(os.environ.get("LUCKYGAS_REQUESTS", "100000"))
 MIGRATION = """
@@ -35,14 +34,14 @@ RED_ON_B = '"down" if resources().settings.instance == "b" else'
 
 def command(appliance, words: str) -> tuple[int, dict]:
     """Run a verb; returns its exit code and what it said."""
-    done = appliance.run(f"luckygas {words} --json", check=False, timeout=400)
+    done = appliance.attempt(f"luckygas {words} --json", timeout=400)
     return done.returncode, json.loads(done.stdout)
 
 
 def served(appliance) -> list[str]:
     """Return which release each instance says it is; nothing for one that does not answer."""
     ask = "curl -s --unix-socket /run/luckygas-web-{}/app.sock http://x/healthz"
-    answers = [appliance.run(ask.format(one), check=False).stdout for one in "ab"]
+    answers = [appliance.run(ask.format(one), check=False) for one in "ab"]
     return [json.loads(answer)["release"] if answer else "" for answer in answers]
 
 
@@ -52,7 +51,7 @@ def clients(appliance):
     # Both are in the image's cache.
     appliance.run("apt-get install -qq --no-install-recommends python3-pycurl >/dev/null")
     create = "luckygas-app key create --role admin --tier enterprise --name release-{}"
-    clients = Clients(appliance, [appliance.run(create.format(time.time_ns())).stdout.strip() for _ in range(4)])
+    clients = Clients(appliance, [appliance.run(create.format(time.time_ns())) for _ in range(4)])
     clients.begin()
     clients.steady()
     yield clients
@@ -73,7 +72,7 @@ def build(appliance, tmp_path):
         hatchling = [sys.executable, "-m", "hatchling", "build", "--target", "wheel", "--directory", tmp_path / "dist"]
         subprocess.run(hatchling, cwd=source, check=True, capture_output=True)
         (wheel,) = (tmp_path / "dist").glob("*.whl")
-        subprocess.run(["podman", "cp", wheel, f"{appliance.container}:/tmp/tested.whl"], check=True)
+        appliance.put(wheel, "/tmp/tested.whl")
         return "/tmp/tested.whl"
 
     return make

@@ -27,7 +27,7 @@ DIES_FIRST = [
 
 def test_no_service_may_do_more_than_is_argued_for(appliance):
     excepted = dict(re.findall(r"^\| `(\S+)` +\| (\d\.\d) \|", DOCUMENT.read_text(), re.MULTILINE))
-    told = appliance.run(LOOK).stdout
+    told = appliance.run(LOOK)
     found = {name: float(figure) for name, figure in re.findall(r"level for (\S+): (\d+\.\d)", told)}
     assert {"nginx.service", "postgresql@17-pg1.service", "luckygas-report@none.service"} <= set(found)
     allowed = {name: float(excepted.get(name.replace("@none", "@"), LIMIT)) for name in found}
@@ -35,11 +35,11 @@ def test_no_service_may_do_more_than_is_argued_for(appliance):
 
 
 def test_memory_is_bounded_and_the_database_dies_last(appliance):
-    share = int(re.search(r"^MemoryHigh=(\d+)M$", appliance.run(SLICE).stdout, re.MULTILINE)[1])
-    told = appliance.run("systemctl show --property=MemoryHigh --value system-postgresql.slice").stdout
+    share = int(re.search(r"^MemoryHigh=(\d+)M$", appliance.run(SLICE), re.MULTILINE)[1])
+    told = appliance.run("systemctl show --property=MemoryHigh --value system-postgresql.slice")
     assert int(told) == share << 20
     names = [name for group in DIES_FIRST for name in group]
-    shown = appliance.run(f"systemctl show --property=Id,MemoryMax,OOMScoreAdjust {' '.join(names)}").stdout
+    shown = appliance.run(f"systemctl show --property=Id,MemoryMax,OOMScoreAdjust {' '.join(names)}")
     units = [dict(line.split("=", 1) for line in block.splitlines()) for block in shown.strip().split("\n\n")]
     score = {one["Id"]: int(one["OOMScoreAdjust"]) for one in units}
     order = [{score[f"{name}.service"] for name in group} for group in DIES_FIRST]

@@ -12,8 +12,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
-
-from conftest import Appliance, wait_until
+from machine import Machine, wait_until
 
 pytestmark = [pytest.mark.long, pytest.mark.alone]
 
@@ -33,7 +32,7 @@ BLOCKED_WITHIN = 30
 
 
 @pytest.fixture(scope="module")
-def scanners(appliance: Appliance) -> Iterator[None]:
+def scanners(appliance: Machine) -> Iterator[None]:
     """Install them, and take them away again."""
     appliance.run("apt-get update -qq && apt-get install -qq --no-install-recommends sqlmap >/dev/null", timeout=300)
     appliance.run(
@@ -45,7 +44,7 @@ def scanners(appliance: Appliance) -> Iterator[None]:
 
 
 @pytest.fixture(scope="module")
-def unguarded(appliance: Appliance, scanners: None) -> Iterator[str]:
+def unguarded(appliance: Machine, scanners: None) -> Iterator[str]:
     """Start the service without its guard, on a port of its own. Returns the header with a key for it."""
     key = appliance.new_key(role="dispatcher")
     principal = "key:" + key.split("_")[2]
@@ -53,7 +52,7 @@ def unguarded(appliance: Appliance, scanners: None) -> Iterator[str]:
     appliance.run("cat > /opt/scan/scanned_service.py", stdin=module)
     credentials = " ".join(
         f"--property=LoadCredential={name}:/etc/luckygas/credentials/{name}"
-        for name in appliance.run("ls /etc/luckygas/credentials").stdout.split()
+        for name in appliance.run("ls /etc/luckygas/credentials").split()
     )
     appliance.run(
         f"systemd-run --quiet --unit=luckygas-scanned --uid=luckygas --gid=www-data {credentials} "
@@ -64,64 +63,64 @@ def unguarded(appliance: Appliance, scanners: None) -> Iterator[str]:
         "--no-control-socket scanned_service:app"
     )
     ask = f"python3 -c \"import urllib.request; urllib.request.urlopen('{SCANNED}/healthz')\""
-    wait_until(lambda: appliance.run(ask, check=False).returncode == 0, "the service to scan", 60)
+    wait_until(lambda: appliance.attempt(ask).returncode == 0, "the service to scan", 60)
     yield f"Authorization: Bearer {key}"
     appliance.run("systemctl stop luckygas-scanned")
 
 
-def sqlmap(appliance: Appliance, url: str, *options: str) -> str:
+def sqlmap(appliance: Machine, url: str, *options: str) -> str:
     words = [*shlex.split(SQLMAP), f"--url={url}", *options]
-    return appliance.run(shlex.join(words), timeout=600).stdout
+    return appliance.run(shlex.join(words), timeout=600)
 
 
-def wapiti(appliance: Appliance, url: str, *options: str) -> set[str]:
+def wapiti(appliance: Machine, url: str, *options: str) -> set[str]:
     """Return the kinds of holes and of defects that were found."""
     words = [*shlex.split(WAPITI), "--url", url, "--module", "sql,timesql,xss,exec,file,crlf", *options]
     appliance.run(shlex.join(words), timeout=600)
-    found = json.loads(appliance.run(f"cat {REPORT}").stdout)
+    found = json.loads(appliance.run(f"cat {REPORT}"))
     assert found["infos"]["crawled_pages_nbr"] >= 1
     return {kind for sort in ("vulnerabilities", "anomalies") for kind, holes in found[sort].items() if holes}
 
 
 @pytest.mark.usefixtures("unguarded")
-def test_the_scanners_find_the_holes_that_there_are(appliance: Appliance) -> None:
+def test_the_scanners_find_the_holes_that_there_are(appliance: Machine) -> None:
     assert HOLE in sqlmap(appliance, f"{SCANNED}/holes/sql?name=orders")
     assert wapiti(appliance, f"{SCANNED}/holes/page?name=a", "--scope", "url") == {"Reflected Cross Site Scripting"}
 
 
 @pytest.mark.parametrize("path", LISTS)
-def test_sqlmap_finds_nothing_in_lists(appliance: Appliance, unguarded: str, path: str) -> None:
+def test_sqlmap_finds_nothing_in_lists(appliance: Machine, unguarded: str, path: str) -> None:
     said = sqlmap(appliance, f"{SCANNED}/api/v1/{path}", f"--header={unguarded}", "--ignore-code=400,422,429")
     assert HOLE not in said
     assert "do not appear to be injectable" in said
 
 
-def test_sqlmap_finds_nothing_in_an_order(appliance: Appliance, unguarded: str) -> None:
+def test_sqlmap_finds_nothing_in_an_order(appliance: Machine, unguarded: str) -> None:
     body = [f"--data={json.dumps(ORDER)}", f"--headers={unguarded}\nContent-Type: application/json"]
     said = sqlmap(appliance, f"{SCANNED}/api/v1/orders", *body, "--ignore-code=400,404,422,429")
     assert HOLE not in said
     assert "do not appear to be injectable" in said
 
 
-def test_wapiti_finds_nothing_that_the_document_names(appliance: Appliance, unguarded: str) -> None:
+def test_wapiti_finds_nothing_that_the_document_names(appliance: Machine, unguarded: str) -> None:
     document = f"{SCANNED}/api/v1/openapi.json"
     options = ["--swagger", document, "--header", unguarded, "--scope", "folder", "--max-attack-time", "20"]
     assert wapiti(appliance, f"{SCANNED}/api/v1/", *options) == set()
 
 
-def test_a_scanner_that_shows_a_key_is_blocked_soon(appliance: Appliance, scanners: None) -> None:
+def test_a_scanner_that_shows_a_key_is_blocked_soon(appliance: Machine, scanners: None) -> None:
     key = appliance.new_key(role="dispatcher")
-    size = int(appliance.run("stat --format=%s /var/log/nginx/access.log").stdout)
+    size = int(appliance.run("stat --format=%s /var/log/nginx/access.log"))
     url = f"https://localhost/api/v1/{LISTS[0]}"
     said = sqlmap(appliance, url, f"--header=Authorization: Bearer {key}", "--threads=1", "--ignore-code=400,429,403")
     assert HOLE not in said
-    log = appliance.run(f"tail --bytes=+{size + 1} /var/log/nginx/access.log").stdout.splitlines()
+    log = appliance.run(f"tail --bytes=+{size + 1} /var/log/nginx/access.log").splitlines()
     entries = [entry for entry in map(json.loads, log) if "sqlmap" in entry["user_agent"]]
     statuses = [entry["status"] for entry in entries]
-    print(f"\nsqlmap is blocked after {statuses.index(403)} of {len(statuses)} requests")  # noqa: T201
+    print(f"\nsqlmap is blocked after {statuses.index(403)} of {len(statuses)} requests")
     assert statuses.index(403) <= BLOCKED_WITHIN
     # The other instance may be a second behind, and the log tells no less than seconds.
     begun = [datetime.fromisoformat(entry["time"]) for entry in entries]
     known = begun[statuses.index(403)] + timedelta(seconds=2)
     assert {status for status, at in zip(statuses, begun, strict=True) if at > known} <= {403, 429}
-    assert re.search(r"key:\w+", appliance.run("luckygas block list").stdout)
+    assert re.search(r"key:\w+", appliance.run("luckygas block list"))

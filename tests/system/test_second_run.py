@@ -6,16 +6,15 @@ The tests after this one touch files on purpose, which a run of the playbook the
 import json
 
 import pytest
-from machine import Machine
+from database import Database
+from machine import Machine, wait_until
 from redis_pair import PORTS, Pair
-
-from conftest import Appliance, wait_until
 
 pytestmark = pytest.mark.alone
 
 
-def test_a_changed_setting_reaches_both_redis_live_and_moves_nobody(appliance: Appliance) -> None:
-    pair = Pair(appliance, appliance.secrets()["redis_admin_password"])
+def test_a_changed_setting_reaches_both_redis_live_and_moves_nobody(appliance: Machine) -> None:
+    pair = Pair(appliance)
     pair.wait_until_whole()
     pair.run("luckygas redis switchover")
     pair.wait_until_whole()
@@ -34,16 +33,16 @@ def test_a_changed_setting_reaches_both_redis_live_and_moves_nobody(appliance: A
     assert pair.master() == master
 
 
-def test_a_healthy_appliance_passes_every_self_check(machine: Machine, appliance: Appliance) -> None:
+def test_a_healthy_appliance_passes_every_self_check(machine: Database) -> None:
     machine.wait_until_whole()
     machine.wait_until_idle()
-    wait_until(lambda: appliance.health() == "ok", "the service to be well", 60)
-    play = appliance.playbook("verify.yml")
+    wait_until(lambda: machine.health() == "ok", "the service to be well", 60)
+    play = machine.playbook("verify.yml")
     assert play.status == 0, play.output
     assert play.changed == 0, play.changes
 
 
-def test_a_second_run_changes_nothing_and_moves_nobody(machine: Machine, appliance: Appliance) -> None:
+def test_a_second_run_changes_nothing_and_moves_nobody(machine: Database) -> None:
     """Whoever leads by now, the playbook leaves it there, lets in whoever may come by the VPN, and says no secret."""
     machine.run("luckygas db switchover && luckygas redis switchover && luckygas vpn add a-laptop")
     machine.wait_until_whole()
@@ -54,10 +53,10 @@ def test_a_second_run_changes_nothing_and_moves_nobody(machine: Machine, applian
 
     before = leaders()
     try:
-        play = appliance.playbook("site.yml", "-vvv")
+        play = machine.playbook("site.yml", "-vvv")
     finally:
         machine.run("luckygas vpn list && luckygas vpn revoke a-laptop")
     assert play.status == 0, play.output
     assert play.changed == 0, play.changes
     assert leaders() == before
-    assert [name for name, value in appliance.secrets().items() if value in play.output] == []
+    assert [name for name, value in machine.secrets().items() if value in play.output] == []

@@ -4,21 +4,20 @@ import json
 import time
 
 import pytest
+from machine import Machine, wait_until
 from outside import COLLECTOR, Companies, outside, wait_for_a_day
-
-from conftest import Appliance, wait_until
 
 DELIVER = "/api/v1/routes/<id:route_id>/stops/<id:order_id>/deliver"
 
 
 @pytest.fixture
-def companies(appliance: Appliance):
+def companies(appliance: Machine):
     settings = {"LUCKYGAS_TRACES_URL": f"{COLLECTOR}/v1/traces", "LUCKYGAS_TRACES_RATIO": "1"}
     with outside(appliance, **settings) as companies:
         yield companies
 
 
-def test_an_order_is_followed_from_nginx_to_the_e_invoice(appliance: Appliance, companies: Companies):
+def test_an_order_is_followed_from_nginx_to_the_e_invoice(appliance: Machine, companies: Companies):
     wait_for_a_day(60)
     key = appliance.new_key()
 
@@ -36,7 +35,7 @@ def test_an_order_is_followed_from_nginx_to_the_e_invoice(appliance: Appliance, 
     serial = f"TRACE-{order['id']}"
     post("/cylinders", {"serial": serial, "cylinder_kg": 20, "inspected_until": "2099-01-01", "is_full": True})
     post("/cylinders/load", {"driver_id": driver["id"], "serials": [serial]})
-    today = appliance.run("TZ=Asia/Taipei date +%F").stdout.strip()
+    today = appliance.run("TZ=Asia/Taipei date +%F")
     route = post("/routes", {"driver_id": driver["id"], "day": today, "order_ids": [order["id"]]}).json
     post(f"/routes/{route['id']}/start", {})
     delivered = post(
@@ -68,9 +67,9 @@ def test_an_order_is_followed_from_nginx_to_the_e_invoice(appliance: Appliance, 
     assert {"INSERT", "SELECT", "commit"} <= {span["name"] for span in spans if span["parent"] == root["id"]}
     assert companies.did()["invoices"].keys() >= {f"order{order['id']}"}
 
-    (line,) = appliance.run(f"grep --no-filename {trace} /var/log/nginx/access.log").stdout.splitlines()
+    (line,) = appliance.run(f"grep --no-filename {trace} /var/log/nginx/access.log").splitlines()
     edge = json.loads(line)
     assert (edge["status"], edge["method"], edge["route"]) == (200, "POST", DELIVER)
     assert float(edge["upstream_seconds"]) >= root["seconds"] - 0.002  # nginx counts in milliseconds
     took = sum(1 for span in spans if span["name"] in {"SELECT", "INSERT", "UPDATE", "DELETE"})
-    print(f"one trace of {len(spans)} spans, {took} of them statements")  # noqa: T201
+    print(f"one trace of {len(spans)} spans, {took} of them statements")

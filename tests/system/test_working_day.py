@@ -16,10 +16,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
-from machine import Machine
+from database import Database
+from machine import Machine, seconds_until, wait_until
 from outside import Companies, outside, wait_for_a_day
-
-from conftest import Appliance
 
 IS_LONG = int(os.environ.get("LUCKYGAS_ROUNDS", "10")) >= 3
 DRIVERS, CUSTOMERS, ORDERS = 8, 64, 200 if IS_LONG else 48
@@ -52,14 +51,14 @@ class Day:
 
 
 @pytest.fixture
-def companies(appliance: Appliance) -> Iterator[Companies]:
+def companies(appliance: Machine) -> Iterator[Companies]:
     """Put companies of ours in the place of those outside."""
     with outside(appliance) as companies:
         yield companies
 
 
 @pytest.fixture
-def ask(appliance: Appliance) -> Callable[..., Any]:
+def ask(appliance: Machine) -> Callable[..., Any]:
     """Send a request as the office; return the answer's JSON, or fail with what was said."""
     key = appliance.new_key()
 
@@ -78,7 +77,7 @@ def ask(appliance: Appliance) -> Callable[..., Any]:
 
 
 @pytest.fixture
-def day(ask, machine: Machine) -> Iterator[Day]:
+def day(ask, machine: Database) -> Iterator[Day]:
     yield Day(ask=ask)
     # Other tests book on the same day.
     machine.on_primary("DELETE FROM closings")
@@ -196,7 +195,7 @@ def bills_of(day: Day) -> list[dict]:
         cursor = f"&cursor={page['next_cursor']}"
 
 
-def pay_into(day: Day, appliance: Appliance, companies: Companies, machine: Machine, *, today: str) -> None:
+def pay_into(day: Day, companies: Companies, machine: Database, *, today: str) -> None:
     """Let all bills be paid: the first by a message of the bank, sent twice, the others stand on its statement."""
     paid = [
         {"id": f"S-{bill['id']}", "account": bill["pay_into"], "amount_twd": bill["amount_twd"],
@@ -204,21 +203,21 @@ def pay_into(day: Day, appliance: Appliance, companies: Companies, machine: Mach
         for bill in bills_of(day)
     ]  # fmt: skip
     companies.tell(settlements=paid)
-    secret = appliance.run("cat /etc/luckygas/credentials/banking_secret").stdout.strip()
+    secret = machine.run("cat /etc/luckygas/credentials/banking_secret")
     at, body = int(time.time()), json.dumps(paid[0])
     mac = hmac.digest(secret.encode(), f"{at}.{body}".encode(), "sha256").hex()
     for is_new in (True, False):
-        told = appliance.request("POST", "/api/v1/webhooks/banking", paid[0], **{"X-Signature": f"t={at},v1={mac}"})
+        told = machine.request("POST", "/api/v1/webhooks/banking", paid[0], **{"X-Signature": f"t={at},v1={mac}"})
         assert (told.status, told.json) == (200, {"is_new": is_new})
     machine.on_primary(READ_STATEMENTS)
     ids = ", ".join(f"'{one['id']}'" for one in paid)
-    booked = f"SELECT count(*) FROM bank_payments WHERE customer_id IS NOT NULL AND bank_id IN ({ids})"  # noqa: S608
-    machine.wait(lambda: machine.on_primary(booked) == str(len(paid)), "all payments are booked", 120)
+    booked = f"SELECT count(*) FROM bank_payments WHERE customer_id IS NOT NULL AND bank_id IN ({ids})"
+    wait_until(lambda: machine.on_primary(booked) == str(len(paid)), "all payments to be booked", 120)
     for bill in bills_of(day):
         day.owed[bill["customer_id"]] -= bill["amount_twd"]
 
 
-def catch_up(machine: Machine) -> float:
+def catch_up(machine: Database) -> float:
     """Wait until all jobs of the day are done, none of them dead, and return how long that took.
 
     What waits to be tried again is hurried now and then: seldom enough that no job has had all its attempts before the
@@ -233,10 +232,10 @@ def catch_up(machine: Machine) -> float:
             hurried = time.monotonic()
         return machine.sql(leader, UNFINISHED) == "0"
 
-    return machine.wait(is_done, "the jobs of the day are done", 400)
+    return seconds_until(is_done, "the jobs of the day to be done", 400)
 
 
-def test_a_working_day(appliance: Appliance, machine: Machine, companies: Companies, day: Day) -> None:
+def test_a_working_day(machine: Database, companies: Companies, day: Day) -> None:
     wait_for_a_day(900 if IS_LONG else 300)
     stock = stock_of(day)
     books = {item["account"]: item["amount_twd"] for item in day.ask("GET", "/ledger/balances")["items"]}
@@ -263,8 +262,8 @@ def test_a_working_day(appliance: Appliance, machine: Machine, companies: Compan
 
     companies.tell(mode="ok")
     seconds = catch_up(machine)
-    print(f"all caught up {seconds:.0f} s after the companies were back")  # noqa: T201
-    pay_into(day, appliance, companies, machine, today=today)
+    print(f"all caught up {seconds:.0f} s after the companies were back")
+    pay_into(day, companies, machine, today=today)
     for driver in day.drivers:
         counted = day.ask("POST", "/hand-ins", {"driver_id": driver, "counted_twd": day.cash[driver]})
         assert counted["difference_twd"] == 0
@@ -296,4 +295,4 @@ def test_a_working_day(appliance: Appliance, machine: Machine, companies: Compan
     after = {item["account"]: item["amount_twd"] for item in day.ask("GET", "/ledger/balances")["items"]}
     assert sum(after.values()) == 0
     assert books["deposits"] - after["deposits"] == day.deposits.total()
-    print(f"{len(sold)} deliveries, {closed['total']['sales_twd']} TWD, no difference")  # noqa: T201
+    print(f"{len(sold)} deliveries, {closed['total']['sales_twd']} TWD, no difference")
