@@ -3,7 +3,7 @@
 import json
 
 from load import Load, Write
-from machine import Machine, wait_until
+from machine import Machine, seconds_until
 
 
 class Database(Machine):
@@ -49,10 +49,10 @@ class Database(Machine):
             and not any(node["fenced"] for node in status["nodes"])
         )
 
-    def wait_until_whole(self, seconds: float = 240) -> None:
-        """Wait until nothing is left to repair."""
+    def wait_until_whole(self, seconds: float = 240) -> float:
+        """Wait until nothing is left to repair; return how long that took."""
         try:
-            wait_until(self.is_whole, "the database to be whole", seconds)
+            return seconds_until(self.is_whole, "the database to be whole", seconds)
         except BaseException:
             print(self.run("luckygas db status", check=False))
             raise

@@ -109,7 +109,7 @@ def test_promoted_behind_our_back(machine: Database) -> None:
                 node["name"] == rogue and (node["fenced"] or node["role"] == "standby")
                 for node in machine.status()["nodes"]
             ),
-            "it is taken out",
+            "it to be taken out",
         )
         machine.wait_until_whole()
     assert machine.primary() == leader
@@ -247,7 +247,7 @@ def test_repmgrd_killed_in_the_middle_of_a_promotion(machine: Database) -> None:
         machine.run(f"kill -9 $(head -1 {data(old)}/postmaster.pid)")
         wait_until(
             lambda: machine.status()["phase"] == "failover" or machine.primary() not in (None, old),
-            "repmgrd has begun",
+            "repmgrd to begin",
             20,
         )
         machine.run("systemctl kill -s KILL --kill-whom=all 'repmgrd@*'")
