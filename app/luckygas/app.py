@@ -3,6 +3,9 @@
 Not in the package itself: tools and other processes need a few of its modules, and would wait for all.
 """
 
+import json
+
+import click
 from flask import Flask
 from werkzeug.middleware.proxy_fix import ProxyFix
 
@@ -85,3 +88,9 @@ def create_app(settings: Settings | None = None) -> Flask:
         app.register_blueprint(blueprint)
     docs.register(app)
     return app
+
+
+@click.command("openapi")
+def print_openapi() -> None:
+    """Print the OpenAPI document."""
+    click.echo(json.dumps(create_app().extensions["luckygas.openapi"], ensure_ascii=False, indent=2))

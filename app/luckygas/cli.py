@@ -16,7 +16,7 @@ from luckygas.version import __version__
 COMMANDS: Final = {
     "migrate": "luckygas.db.cli:migrate",
     "schema": "luckygas.db.cli:schema",
-    "openapi": "luckygas.web.cli:openapi",
+    "openapi": "luckygas.app:print_openapi",
     "work": "luckygas.worker:work",
     "metrics": "luckygas.exposition:metrics",
     "job": "luckygas.jobs.cli:job",
@@ -33,7 +33,7 @@ class Tools(click.Group):
 
     @override
     def list_commands(self, ctx: click.Context) -> list[str]:
-        return [*super().list_commands(ctx), *COMMANDS]
+        return sorted([*super().list_commands(ctx), *COMMANDS])
 
     @override
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
@@ -41,6 +41,15 @@ class Tools(click.Group):
             module, _, name = place.partition(":")
             return getattr(importlib.import_module(module), name)
         return super().get_command(ctx, cmd_name)
+
+    @override
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        try:
+            return super().resolve_command(ctx, args)
+        except click.NoSuchCommand as error:
+            raise click.NoSuchCommand(error.command_name, possibilities=self.list_commands(ctx), ctx=ctx) from None
 
     @override
     def invoke(self, ctx: click.Context) -> Any:

@@ -44,6 +44,10 @@ def test_all_problems_of_a_configuration_are_printed(run: Callable[..., Result])
     ]
 
 
+def test_a_mistyped_command_is_told_what_was_meant(run: Callable[..., Result]) -> None:
+    assert "migrate" in run("migrat").stderr
+
+
 def test_migrating_says_what_it_did_and_then_that_nothing_is_left(
     run: Callable[..., Result], new_database: Callable[[], str], environ_of: Callable[[str], dict[str, str]]
 ) -> None:
@@ -200,7 +204,7 @@ configure_mappers()
 list(Base.metadata.sorted_tables)
 print("luckygas.app" in sys.modules)"""
     done = subprocess.run([sys.executable, "-c", script], env=SEARCHED, capture_output=True, text=True, check=True)  # noqa: S603
-    assert done.stdout.strip() == str(module == "luckygas.web.cli")
+    assert done.stdout.strip() == str(module == "luckygas.app")
 
 
 def test_the_worker_stops_when_there_is_nothing_left_to_do(run_committing: Callable[..., Result]) -> None:

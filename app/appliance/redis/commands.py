@@ -28,7 +28,7 @@ def add(verbs: argparse._SubParsersAction) -> None:
     mend = verb("rejoin", join, "set data that cannot be read aside, and copy the master's")
     mend.add_argument("instance")
     mend.add_argument("--accept-loss", action="store_true", help="also when there is no master to copy from")
-    verb("apply", apply, "bring all to the settings and users on disk, without a restart; former passwords stay valid")
+    verb("apply", apply, "bring all to their users and settings, without a restart; former passwords stay valid")
     verb("retire", retire, "end the passwords that were replaced")
     verb("guard", ask_guard, "asked by systemd before each start").add_argument("instance")
 

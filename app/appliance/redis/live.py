@@ -1,4 +1,4 @@
-"""Bringing servers that run to the settings and users on disk, without a restart."""
+"""Bringing servers to the users that are wanted and the settings on disk, without a restart."""
 
 import shlex
 from collections.abc import Mapping

@@ -111,7 +111,7 @@ def install(wheel: Path, release: str) -> None:
         ["python3", "-m", "venv", "--clear", place / "venv"],
         [*pip, "--require-hashes", "--only-binary", ":all:", "--requirement", lock],
         [*pip, "--no-deps", file],
-        [place / "venv/bin/luckygas-app", "--help"],
+        [place / "venv/bin/luckygas-app", "--help"],  # it loads all of the service, for a line of each command
     ):
         result = run(command, timeout=BUILD_SECONDS, environment=reach())
         if result.returncode:
