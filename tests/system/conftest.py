@@ -1,7 +1,6 @@
 """The converged appliance of the scenario `default`, and machines on which there is nothing yet."""
 
 import os
-import subprocess
 from pathlib import Path
 
 import pytest
@@ -10,7 +9,7 @@ import pytest
 pytest.register_assert_rewrite("machine", "database", "load", "redis_pair", "alert_world", "release_clients")
 
 from database import Database  # noqa: E402
-from machine import ROOT, Machine  # noqa: E402
+from machine import Machine  # noqa: E402
 
 
 @pytest.fixture(scope="session")
@@ -32,8 +31,5 @@ def machine(appliance: Machine) -> Database:
 @pytest.fixture
 def bare_machine(tmp_path):
     """Yield a machine on which nothing was installed yet."""
-    machine = Machine(f"{os.environ['LUCKYGAS_SANDBOX']}-bare", tmp_path / "secrets")
-    script = ROOT / "sandbox/machine"
-    subprocess.run([script, "create", machine.container], check=True)
-    yield machine
-    subprocess.run([script, "remove", machine.container], check=True)
+    with Machine(f"{os.environ['LUCKYGAS_SANDBOX']}-bare", tmp_path / "secrets").for_now() as machine:
+        yield machine

@@ -11,9 +11,10 @@ import ssl
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Self
 
 import pytest
 
@@ -76,6 +77,16 @@ class Machine:
     container: str
     secrets_place: Path
 
+    @contextlib.contextmanager
+    def for_now(self) -> Iterator[Self]:
+        """Create it, and remove it at the end."""
+        self._sandbox("create")
+        yield self
+        self._sandbox("remove")
+
+    def _sandbox(self, verb: str) -> None:
+        subprocess.run([ROOT / "sandbox/machine", verb, self.container], check=True)
+
     def attempt(self, command: str, *, stdin: str | None = None, timeout: float = 300) -> subprocess.CompletedProcess:
         """Run a shell command as root inside, whatever comes of it."""
         fed = ["--interactive"] if stdin is not None else []
@@ -89,6 +100,10 @@ class Machine:
         done = self.attempt(command, stdin=stdin, timeout=timeout)
         assert not check or done.returncode == 0, f"{command}: {done.returncode}\n{done.stdout}{done.stderr}"
         return done.stdout.rstrip("\n")
+
+    def hurt(self, command: str) -> float:
+        """Do harm and return when that began, in seconds since the epoch."""
+        return float(self.run(f"date +%s.%N; {command}").splitlines()[0])
 
     def put(self, source: Path, target: str) -> None:
         """Copy a file into the machine."""
@@ -152,16 +167,13 @@ class Machine:
     def restart(self) -> None:
         """Shut down in an orderly way, and boot again."""
         subprocess.run(["podman", "stop", "--time", "60", self.container], check=True, capture_output=True)
-        self._boot()
+        self._sandbox("boot")
 
     def pull_the_plug(self) -> None:
         """Have all end at once, and boot again."""
         for verb in ("kill", "wait"):
             subprocess.run(["podman", verb, self.container], check=True, capture_output=True)
-        self._boot()
-
-    def _boot(self) -> None:
-        subprocess.run([ROOT / "sandbox/machine", "boot", self.container], check=True)
+        self._sandbox("boot")
 
     def playbook(self, name: str, *options: str, until: str | None = None) -> Play:
         """Run a shipped playbook; with `until`, kill it without mercy as soon as it prints that text."""

@@ -44,10 +44,6 @@ class Pair:
 
         wait_until(known, f"the sentinels to know the replica of {port}", 60)
 
-    def hurt(self, command: str) -> float:
-        """Do harm and return when."""
-        return float(self.run(f"date +%s.%N; {command}").splitlines()[0])
-
     def hold(self, unit: str) -> None:
         """Have systemd not start a unit again that dies, so that the sentinels have to act."""
         self.run(f"mkdir -p /run/systemd/system/{unit}.d; printf '[Service]\\nRestart=no\\n' >"

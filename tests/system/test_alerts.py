@@ -1,11 +1,9 @@
 """Every alert is caused for real and seen to arrive; every kind of receiver gets it, whatever becomes of the others."""
 
 import json
-import os
 import re
 import time
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 import yaml
@@ -32,7 +30,7 @@ def of_round(number: int) -> list[str]:
 @pytest.fixture(scope="module")
 def world(appliance: Machine, tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     """Have the appliance tell receivers of the test, by the role and as an operator would; its database may be away."""
-    secrets = Path(os.environ["LUCKYGAS_SECRETS"])
+    secrets = appliance.secrets_place
     machine = Database(appliance.container, secrets)
     for name, secret in SECRETS.items():
         (secrets / name).write_text(secret)

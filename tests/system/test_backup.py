@@ -58,9 +58,9 @@ def tidy(machine: Database):
 
 def test_a_backup_is_taken_from_a_standby_and_proven(machine: Database) -> None:
     before, began = labels(machine), time.time()
-    machine.run("luckygas backup --full", timeout=300)
+    machine.run("luckygas backup --full")
     machine.on_primary("CREATE TABLE born (id int); INSERT INTO born SELECT generate_series(1, 1000)")
-    said = machine.run("luckygas backup prove", timeout=300)  # also of what came in this moment
+    said = machine.run("luckygas backup prove")  # also of what came in this moment
     machine.on_primary("DROP TABLE born")
     newest = backups(machine)["backups"][-1]
     assert newest["label"] not in before
@@ -81,7 +81,7 @@ def test_back_to_just_before_rows_were_destroyed(machine: Database) -> None:
         machine.on_primary("DELETE FROM chaos WHERE random() < 0.5")
     to = datetime.fromtimestamp(moment, UTC).isoformat(sep=" ")
     with DatabaseLoad(machine, 4, 0.1) as during:
-        said = machine.run(f"luckygas restore --to '{to}' --into production --yes-i-mean luckygas", timeout=300)
+        said = machine.run(f"luckygas restore --to '{to}' --into production --yes-i-mean luckygas")
         machine.wait_until_whole()
         resumed = time.time()
         wait_until(lambda: any(write.began > resumed for write in during.acknowledged()), "clients to write again")
@@ -91,7 +91,7 @@ def test_back_to_just_before_rows_were_destroyed(machine: Database) -> None:
     assert {write.key for write in during.writes if write.port and write.began > resumed} <= has
     wait_until(lambda: machine.health() == "ok", "the service to be well")
     assert machine.status()["primary"]
-    machine.run("luckygas backup && luckygas backup prove", timeout=300)
+    machine.run("luckygas backup && luckygas backup prove")
     print(
         f"\n{said.splitlines()[-2]}; clients paused for {during.longest_pause():.1f} s, {len(during.failed())} failed"
     )
@@ -102,7 +102,7 @@ def test_one_table_comes_back_beside_the_present_one(machine: Database) -> None:
     machine.on_primary("INSERT INTO chaos (id) SELECT 'row-' || n FROM generate_series(1, 1000) n")
     at = datetime.now(UTC).isoformat(sep=" ")
     machine.on_primary("DELETE FROM chaos")
-    said = machine.run(f"luckygas restore-table chaos --to '{at}'", timeout=300)
+    said = machine.run(f"luckygas restore-table chaos --to '{at}'")
     copy = said.split(" as ")[-1].split()[0]
     assert machine.on_primary(f"SELECT count(*) FROM {copy}") == "1000"
     assert machine.on_primary("SELECT count(*) FROM chaos") == "0"
@@ -133,7 +133,7 @@ FLIP = "printf '\\377\\0\\377\\0' | dd of={0} bs=1 seek=$(($(stat -c %s {0}) / 2
     ids=["bytes of a backup", "bytes of WAL", "segment of WAL"],
 )
 def test_a_damaged_backup_does_not_pass(machine: Database, damage: str, file: str, complaint: str) -> None:
-    machine.run("luckygas backup --full", timeout=300)
+    machine.run("luckygas backup --full")
     for _ in range(2):  # something must come after what is damaged
         machine.on_primary("INSERT INTO chaos (id) VALUES (random())")
         machine.on_primary("SELECT pg_switch_wal()")
@@ -143,7 +143,7 @@ def test_a_damaged_backup_does_not_pass(machine: Database, damage: str, file: st
         # Every minute it looks for gaps, and would close this one.
         machine.run("systemctl stop luckygas-backup-watch.timer luckygas-backup-watch.service")
         machine.run(f"cp -p {path} /tmp/intact; {damage.format(path)}")
-        said = machine.run("luckygas backup prove; echo exit $?", timeout=300)
+        said = machine.run("luckygas backup prove; echo exit $?")
         found = backups(machine)
     finally:
         machine.run(f"mv /tmp/intact {path}; systemctl start luckygas-backup-watch.timer")

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from database import Database, DatabaseLoad
-from machine import ROOT, Machine, seconds_until, wait_until
+from machine import Machine, seconds_until, wait_until
 from test_backup import backups, labels, metric, wait_until_replayed
 
 HERE = Path(__file__).parent
@@ -85,7 +85,7 @@ class S3:
 def s3(machine: Database, tmp_path_factory):
     with contextlib.ExitStack() as undo:
         for name in ("access", "secret"):
-            key = Path(os.environ["LUCKYGAS_SECRETS"], f"s3_{name}_key")
+            key = machine.secrets_place / f"s3_{name}_key"
             key.write_text(f"the-{key.name}")
             undo.callback(key.unlink)
         undo.callback(machine.run, f"systemctl start {TIMER}")
@@ -124,7 +124,7 @@ def copied(machine: Database) -> dict:
     machine.on_primary("TRUNCATE chaos")
     machine.on_primary("INSERT INTO chaos (id) SELECT 'row-' || n FROM generate_series(1, 100) n")
     wait_until_replayed(machine)
-    machine.run("luckygas backup --full && luckygas backup dump --to-s3", timeout=300)
+    machine.run("luckygas backup --full && luckygas backup dump --to-s3")
     machine.on_primary("DELETE FROM chaos")
     return [one for one in backups(machine)["dumps"] if one["kind"] == "dump"][-1]
 
@@ -137,7 +137,7 @@ def test_the_copy_is_proven(machine: Database, copied: dict) -> None:
     # A segment of WAL comes every minute, and may have come since.
     wait_until(lambda: "0 files copied, 0 removed" in copy(machine), "a copy that finds nothing new", 60)
     machine.on_primary("CREATE TABLE born (id int); INSERT INTO born SELECT generate_series(1, 1000)")
-    said = machine.run("luckygas backup prove --from s3", timeout=300)
+    said = machine.run("luckygas backup prove --from s3")
     machine.on_primary("DROP TABLE born")
     assert "(s3) is proven" in said, "what the bucket does not know yet is no fault of it"
     assert metric(machine, 'luckygas_backup_proof_good{repository="s3"}') == 1
@@ -147,7 +147,7 @@ def test_the_copy_is_proven(machine: Database, copied: dict) -> None:
 def test_a_dump_comes_back_from_the_bucket(machine: Database, copied: dict) -> None:
     assert all(one["where"] == ["local", "s3"] for one in backups(machine)["dumps"])
     machine.run(f"rm {copied['file']}")
-    said = machine.run(f"luckygas restore-table chaos --set {copied['label']} --from s3", timeout=300)
+    said = machine.run(f"luckygas restore-table chaos --set {copied['label']} --from s3")
     assert "chaos of luckygas-" in said
     assert ": 100 rows" in said
     machine.on_primary("DROP SCHEMA restored CASCADE")
@@ -158,7 +158,7 @@ def test_a_dump_comes_back_from_the_bucket(machine: Database, copied: dict) -> N
 def test_an_outage_reaches_neither_the_archive_nor_the_list(machine: Database, s3: S3, mode: str) -> None:
     before = set(ask(machine, "sorted(k for k in keys() if '/backup/' in k)").split())
     s3.fault(mode)
-    machine.run("luckygas backup --full", timeout=300)
+    machine.run("luckygas backup --full")
     newest = labels(machine)[-1]
     assert copy(machine).endswith("exit 1")
     machine.on_primary("INSERT INTO chaos (id) VALUES (random())")
@@ -183,7 +183,7 @@ def test_a_long_outage_is_told_and_heals_by_itself(machine: Database, s3: S3) ->
     """Nobody types anything; the job comes round every five minutes, as it does on any machine."""
     machine.run(f"systemctl start {TIMER}")
     s3.fault("refuse")
-    machine.run("luckygas backup --full", timeout=300)
+    machine.run("luckygas backup --full")
     # As if it had begun an hour ago: sooner than that nobody is woken.
     machine.run(r"sed -Ei 's/(\"copied_at\": )[0-9.]+/\11/' /var/lib/luckygas/backup/state.json")
     begun = time.monotonic()
@@ -231,25 +231,22 @@ def test_what_the_repository_let_go_of_goes_from_the_bucket_too(machine: Databas
 def test_back_from_the_bucket_to_production(machine: Database) -> None:
     machine.on_primary("TRUNCATE chaos")
     machine.on_primary("INSERT INTO chaos (id) SELECT 'row-' || n FROM generate_series(1, 100) n")
-    machine.run("luckygas backup --to-s3", timeout=300)
+    machine.run("luckygas backup --to-s3")
     machine.on_primary("DELETE FROM chaos")
-    said = machine.run("luckygas restore --latest --from s3 --into production --yes-i-mean luckygas", timeout=300)
+    said = machine.run("luckygas restore --latest --from s3 --into production --yes-i-mean luckygas")
     assert machine.on_primary("SELECT count(*) FROM chaos") == "100"
     assert "Done." in said
     machine.run(
         "luckygas backup --to-s3 && luckygas backup prove && luckygas restore-discard old --yes-i-mean luckygas",
-        timeout=300,
     )
 
 
 @pytest.fixture
 def new(machine: Database, s3: S3, tmp_path: Path):
     """Yield a bare machine that reaches the bucket, and nothing else of the one that is gone."""
-    new = Database(f"{os.environ['LUCKYGAS_SANDBOX']}-new", tmp_path / "answers/.secrets")
-    subprocess.run([ROOT / "sandbox/machine", "create", new.container], check=True)
-    s3.serve(new)
-    yield new
-    subprocess.run([ROOT / "sandbox/machine", "remove", new.container], check=True)
+    with Database(f"{os.environ['LUCKYGAS_SANDBOX']}-new", tmp_path / "answers/.secrets").for_now() as new:
+        s3.serve(new)
+        yield new
 
 
 @pytest.mark.long
@@ -259,7 +256,7 @@ def test_a_new_machine_from_nothing_but_the_bucket_and_the_passphrase(
     """As docs/disaster-recovery.md has it, The machine is gone; the bucket's two keys and one passphrase are kept."""
     machine.on_primary("TRUNCATE chaos")
     machine.on_primary("INSERT INTO chaos (id) SELECT 'row-' || n FROM generate_series(1, 100) n")
-    machine.run("luckygas backup --full && luckygas backup dump --to-s3", timeout=300)
+    machine.run("luckygas backup --full && luckygas backup dump --to-s3")
     machine.on_primary("INSERT INTO chaos (id) SELECT 'late-' || n FROM generate_series(1, 10) n")
     machine.on_primary("SELECT pg_switch_wal()")
     wait_until(lambda: not backups(machine)["archive"]["waiting_segments"], "all to be archived")
@@ -273,7 +270,7 @@ def test_a_new_machine_from_nothing_but_the_bucket_and_the_passphrase(
         )
     )
     (tmp_path / "config.gpg").write_bytes(sealed)
-    passphrase = Path(os.environ["LUCKYGAS_SECRETS"], "backup_passphrase")
+    passphrase = machine.secrets_place / "backup_passphrase"
     opening = f"gpg --batch --pinentry-mode loopback --passphrase-file {passphrase} --decrypt {tmp_path}/config.gpg"
     subprocess.run(
         ["sh", "-c", f"{opening} | tar -xzC {tmp_path}"], check=True, env=os.environ | {"HOME": str(tmp_path)}

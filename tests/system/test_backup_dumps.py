@@ -1,8 +1,5 @@
 """Dumps and the configuration: restored before they count, and of use when nothing else of the machine is left."""
 
-import os
-from pathlib import Path
-
 import pytest
 from database import Database
 from test_backup import backups, metric, wait_until_replayed
@@ -33,7 +30,7 @@ def dump(machine: Database) -> dict:
     machine.on_primary("TRUNCATE chaos")
     machine.on_primary("INSERT INTO chaos (id) SELECT 'row-' || n FROM generate_series(1, 1000) n")
     wait_until_replayed(machine)
-    said = machine.run("luckygas backup dump", timeout=300)
+    said = machine.run("luckygas backup dump")
     assert f"from {machine.primary()}" not in said, "a standby is there for that"
     machine.on_primary("DELETE FROM chaos")
     return dumps(machine, "dump")[-1]
@@ -44,7 +41,7 @@ def test_a_dump_is_restored_before_it_counts_and_brings_a_table_back(machine: Da
     assert metric(machine, 'luckygas_backup_proof_good{repository="dump"}') == 1
     assert not machine.run(f"grep -l row-1000 {dump['file']}", check=False)
     assert machine.run(f"stat -c %a:%U {dump['file']}") == "600:root"
-    said = machine.run(f"luckygas restore-table chaos --set {dump['label']}", timeout=300)
+    said = machine.run(f"luckygas restore-table chaos --set {dump['label']}")
     copy = said.split(" as ")[-1].split()[0]
     assert machine.on_primary(f"SELECT count(*) FROM {copy}") == "1000"
     machine.on_primary("DROP SCHEMA restored CASCADE")
@@ -57,7 +54,7 @@ def test_a_dump_that_cannot_be_restored_does_not_count(machine: Database) -> Non
     machine.on_primary("; ".join(UNRESTORABLE))
     try:
         wait_until_replayed(machine)
-        said = machine.run("luckygas backup dump; echo exit $?", timeout=300)
+        said = machine.run("luckygas backup dump; echo exit $?")
         machine.run("luckygas backup watch")
         failing = metric(machine, 'luckygas_backup_failing{work="dump"}')
         problems = backups(machine)["problems"]
@@ -69,13 +66,13 @@ def test_a_dump_that_cannot_be_restored_does_not_count(machine: Database) -> Non
     assert failing == 1
     assert any("dump: " in problem for problem in problems)
     assert machine.run(f"ls -A {SEALED}/*.dump.gpg", check=False) == before
-    machine.run("luckygas backup dump", timeout=300)
+    machine.run("luckygas backup dump")
     assert metric(machine, 'luckygas_backup_failing{work="dump"}') == 0
 
 
 def test_with_the_passphrase_and_gpg_alone_everything_else_comes_back(machine: Database) -> None:
     """As somebody would who has one file and what they noted: no program of ours, and no key of this machine's."""
-    secrets = Path(os.environ["LUCKYGAS_SECRETS"])
+    secrets = machine.secrets_place
     newest = dumps(machine, "config")[-1]["file"]
     opening = "HOME=/tmp gpg --batch --pinentry-mode loopback --passphrase-fd 0 --decrypt"
     machine.run("rm -rf /tmp/opened && mkdir -m 700 /tmp/opened")

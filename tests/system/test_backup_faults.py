@@ -54,7 +54,7 @@ def test_a_failover_leaves_no_gap_in_the_archive(machine: Database) -> None:
     machine.wait_until_whole()
     wait_until(lambda: not backups(machine)["archive"]["missing"], "no gap to be left", 120)
     machine.wait_until_idle()
-    assert "is proven" in machine.run("luckygas backup prove", timeout=300)
+    assert "is proven" in machine.run("luckygas backup prove")
     assert not load.lost()
 
 
@@ -144,7 +144,6 @@ def test_a_restore_that_was_killed_ends_whole(machine: Database, seconds: float)
     machine.run(
         f"luckygas restore --to '{at}' --into production --yes-i-mean luckygas >/tmp/restore.log 2>&1 & restore=$!;"
         f' timeout 240 sh -c "{begun}"; sleep {seconds}; kill -9 $restore',
-        timeout=300,
     )
     machine.wait_until_whole(240)
     left = int(machine.on_primary("SELECT count(*) FROM chaos"))
@@ -152,15 +151,13 @@ def test_a_restore_that_was_killed_ends_whole(machine: Database, seconds: float)
         f"\nkilled {seconds} s after it began to take over: {'the old' if left == rows else 'the restored'} data leads"
     )
     assert left in (rows, rows - 1)
-    machine.run(
-        "luckygas backup && luckygas backup prove; luckygas restore-discard old --yes-i-mean luckygas", timeout=300
-    )
+    machine.run("luckygas backup && luckygas backup prove; luckygas restore-discard old --yes-i-mean luckygas")
 
 
 @pytest.mark.long
 def test_all_data_directories_are_gone(machine: Database) -> None:
     """As docs/disaster-recovery.md says; what was archived is there again."""
-    machine.run("luckygas backup --full", timeout=300)
+    machine.run("luckygas backup --full")
     machine.on_primary("TRUNCATE chaos")
     machine.on_primary("INSERT INTO chaos (id) SELECT 'row-' || n FROM generate_series(1, 100) n")
     machine.on_primary("SELECT pg_switch_wal()")
@@ -169,11 +166,11 @@ def test_all_data_directories_are_gone(machine: Database) -> None:
     wait_until(
         lambda: "no instance takes writes" in machine.run("luckygas db status", check=False), "it to be told", 60
     )
-    print(machine.run("luckygas restore --latest --into production --yes-i-mean luckygas", timeout=300))
+    print(machine.run("luckygas restore --latest --into production --yes-i-mean luckygas"))
     machine.wait_until_whole(240)
     assert machine.on_primary("SELECT count(*) FROM chaos") == "100"
     wait_until(lambda: machine.health() == "ok", "the service to be well")
-    machine.run("luckygas backup --full && luckygas backup prove", timeout=300)
+    machine.run("luckygas backup --full && luckygas backup prove")
     assert machine.playbook("site.yml").changed == 0
 
 

@@ -66,7 +66,7 @@ def test_a_version_that_leaves_out_another_is_refused_before_anything_changes(ap
     try:
         play = appliance.playbook("site.yml", "-e", '{"base_stops": ["0.0.2"]}')
     finally:
-        appliance.run(f"echo {installed.strip()} >{file}")
+        appliance.run(f"echo {installed} >{file}")
     assert play.status != 0
     assert "Install 0.0.2 first" in play.output
     assert play.changed == 0, play.changes

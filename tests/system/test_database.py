@@ -42,11 +42,6 @@ def note(fault: str, times: list[float], loads: list[DatabaseLoad]) -> None:
     FIGURES.append(f"| {fault} | {len(times)} | {middle:.2f} | {worst:.2f} | {acknowledged} | {lost} | {failed} |")
 
 
-def fault(machine: Database, command: str) -> float:
-    """Do harm and return when."""
-    return float(machine.run(f"date +%s.%N; {command}").splitlines()[0])
-
-
 @dataclass(frozen=True)
 class Clients:
     """How many write, and how often."""
@@ -66,7 +61,7 @@ def rounds(
         old = machine.primary()
         port = machine.port(old)
         with DatabaseLoad(machine, clients.number, clients.period) as load:
-            at = fault(machine, command.format(data=f"/var/lib/postgresql/17/{old}"))
+            at = machine.hurt(command.format(data=f"/var/lib/postgresql/17/{old}"))
             wait_until(partial(load.went_elsewhere, at, port), "another one to take writes", 40)
             machine.wait_until_whole()
         assert machine.primary() != old

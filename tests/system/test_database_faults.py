@@ -32,18 +32,18 @@ def data(instance: str) -> str:
     return f"/var/lib/postgresql/17/{instance}"
 
 
-def writes_elsewhere(machine: Database, load: DatabaseLoad, old: str, timeout: float = 40) -> None:
+def writes_elsewhere(machine: Database, load: DatabaseLoad, old: str, seconds: float = 40) -> None:
     """Wait until another instance acknowledges writes."""
     port = machine.port(old)
     at = float(machine.run("date +%s.%N"))
-    wait_until(partial(load.went_elsewhere, at, port), "another one to take writes", timeout)
+    wait_until(partial(load.went_elsewhere, at, port), "another one to take writes", seconds)
 
 
 def test_stopped_by_hand(machine: Database) -> None:
     """Somebody stops the primary's unit, and then wants to start it again."""
     old = machine.primary()
     with DatabaseLoad(machine, 4, 0.05) as load:
-        at = float(machine.run(f"date +%s.%N; systemctl stop postgresql@17-{old}").splitlines()[0])
+        at = machine.hurt(f"systemctl stop postgresql@17-{old}")
         writes_elsewhere(machine, load, old)
         machine.wait_until_whole()
     print(
@@ -145,11 +145,7 @@ def test_both_replicas_killed(machine: Database) -> None:
     for replica in replicas:
         machine.run(f"systemctl mask --runtime postgresql@17-{replica}")
     with DatabaseLoad(machine, 4, 0.05) as load:
-        at = float(
-            machine.run(
-                "date +%s.%N; " + "; ".join(f"kill -9 $(head -1 {data(one)}/postmaster.pid)" for one in replicas)
-            ).splitlines()[0]
-        )
+        at = machine.hurt("; ".join(f"kill -9 $(head -1 {data(one)}/postmaster.pid)" for one in replicas))
         wait_until(lambda: not machine.status()["quorum_commit"], "commits not to wait any more", 20)
         wait_until(lambda: any(write.began > at + 3 for write in load.acknowledged()), "writes to go on", 20)
         machine.run("systemctl unmask --runtime " + " ".join(f"postgresql@17-{one}" for one in replicas))
@@ -168,7 +164,7 @@ def test_killed_while_no_standby_streams(machine: Database) -> None:
     machine.run(f"systemctl mask --runtime {' '.join(replicas)}; systemctl stop {' '.join(replicas)}")
     wait_until(lambda: not machine.status()["quorum_commit"], "commits not to wait any more", 20)
     with DatabaseLoad(machine, 4, 0.05) as load:
-        at = float(machine.run(f"date +%s.%N; kill -9 $(head -1 {data(leader)}/postmaster.pid)"))
+        at = machine.hurt(f"kill -9 $(head -1 {data(leader)}/postmaster.pid)")
         wait_until(lambda: any(write.began > at for write in load.acknowledged()), "it to take writes again", 40)
         machine.run(f"systemctl unmask --runtime {' '.join(replicas)}")
         machine.wait_until_whole()
@@ -183,7 +179,7 @@ def test_data_directory_removed(machine: Database) -> None:
     with DatabaseLoad(machine, 4, 0.05) as load:
         # Once more: the server may have put a file into a directory that was just emptied. What it then still puts
         # there, or whoever makes it a copy already, is no matter.
-        at = float(machine.run(f"date +%s.%N; rm -rf {data(old)} || rm -rf {data(old)}; true").splitlines()[0])
+        at = machine.hurt(f"rm -rf {data(old)} || rm -rf {data(old)}; true")
         writes_elsewhere(machine, load, old)
         machine.wait_until_whole(180)
     print(f"\ndata directory removed: writes elsewhere after {load.outage(at, machine.port(old)):.2f} s")
@@ -209,11 +205,7 @@ def test_frozen_with_repmgrd_restarted(machine: Database) -> None:
     """repmgrd cannot start while its upstream hangs; and the frozen one wakes up later."""
     old = machine.primary()
     with DatabaseLoad(machine, 4, 0.05) as load:
-        at = float(
-            machine.run(
-                "date +%s.%N; " + FREEZE_ALL.format(data=data(old)) + "; systemctl restart 'repmgrd@*'"
-            ).splitlines()[0]
-        )
+        at = machine.hurt(FREEZE_ALL.format(data=data(old)) + "; systemctl restart 'repmgrd@*'")
         writes_elsewhere(machine, load, old)
         machine.run(
             f'for p in /proc/[0-9]*; do [ "$(readlink $p/cwd)" = {data(old)} ] && kill -CONT ${{p#/proc/}}; done; true'
@@ -231,7 +223,7 @@ def test_repmgrd_alone(machine: Database) -> None:
     machine.run(f"systemctl stop {GUARDIANS}")
     old = machine.primary()
     with DatabaseLoad(machine, 4, 0.05) as load:
-        at = float(machine.run(f"date +%s.%N; kill -9 $(head -1 {data(old)}/postmaster.pid)").splitlines()[0])
+        at = machine.hurt(f"kill -9 $(head -1 {data(old)}/postmaster.pid)")
         writes_elsewhere(machine, load, old)
         machine.run(f"systemctl start {SUPERVISOR}")
         machine.wait_until_whole()
@@ -273,7 +265,7 @@ def fail_over_until(machine: Database, call: str, number: int) -> str:
 @pytest.fixture
 def strace(machine: Database) -> None:
     """Have what kills a program before one of its steps."""
-    machine.run("command -v strace || apt-get install -qq --no-install-recommends strace", timeout=300)
+    machine.run("command -v strace || apt-get install -qq --no-install-recommends strace")
 
 
 @pytest.mark.parametrize(("call", "number"), STEPS)
@@ -323,7 +315,7 @@ def test_disk_of_the_primary_full(machine: Database) -> None:
         machine.wait_until_whole()
         with DatabaseLoad(machine, 4, 0.05) as load:
             full = f"dd if=/dev/zero of={data(small)}/filler bs=1M 2>/dev/null"
-            at = float(machine.run(f"date +%s.%N; {full}; true").splitlines()[0])
+            at = machine.hurt(f"{full}; true")
             writes_elsewhere(machine, load, small, 60)
             machine.run(f"rm -f {data(small)}/filler")
             machine.wait_until_whole(120)

@@ -2,7 +2,6 @@
 
 import os
 from functools import partial
-from pathlib import Path
 
 import pytest
 from machine import wait_until
@@ -39,7 +38,7 @@ def test_a_master_that_stays_away_is_replaced(pair):
         pair.hold(unit)
         with RedisLoad(pair) as load:
             try:
-                at = pair.hurt(f"kill -9 {pair.pid(unit)}")
+                at = pair.machine.hurt(f"kill -9 {pair.pid(unit)}")
                 wait_until(partial(load.writes_again, at), "writes elsewhere", 40)
             finally:
                 pair.release(unit)
@@ -61,7 +60,7 @@ def test_a_master_that_hangs_is_replaced(pair):
         pid = pair.pid(f"redis-server@{old}.service")
         with RedisLoad(pair) as load:
             try:
-                at = pair.hurt(f"kill -STOP {pid}")
+                at = pair.machine.hurt(f"kill -STOP {pid}")
                 wait_until(partial(load.writes_again, at), "writes elsewhere", 40)
             finally:
                 pair.run(f"kill -CONT {pid}")
@@ -80,7 +79,7 @@ def test_a_master_that_crashes_is_back_before_it_would_be_replaced(pair):
         pair.wait_until_whole()
         old = pair.master()
         with RedisLoad(pair) as load:
-            at = pair.hurt(f"kill -9 {pair.pid(f'redis-server@{old}.service')}")
+            at = pair.machine.hurt(f"kill -9 {pair.pid(f'redis-server@{old}.service')}")
             wait_until(partial(load.writes_again, at), "writes again", 40)
         assert pair.master() == old
         times.append(load.longest_pause())
@@ -95,7 +94,7 @@ def test_a_switchover_loses_nothing(pair):
         pair.wait_until_whole()
         old = pair.master()
         with RedisLoad(pair) as load:
-            at = pair.hurt("luckygas redis switchover")
+            at = pair.machine.hurt("luckygas redis switchover")
             wait_until(partial(load.writes_again, at), "writes elsewhere", 40)
         assert pair.master() != old
         assert not load.lost()
@@ -118,7 +117,7 @@ def test_a_rolling_restart_loses_nothing(pair):
 def test_writes_go_on_without_some_sentinels(pair, dead):
     units = " ".join(f"redis-sentinel@{number}" for number in range(1, dead + 1))
     with RedisLoad(pair) as load:
-        at = pair.hurt(f"systemctl stop {units}")
+        at = pair.machine.hurt(f"systemctl stop {units}")
         try:
             wait_until(partial(load.writes_again, at), "writes", 60)
             told = pair.status()
@@ -132,14 +131,13 @@ def test_writes_go_on_without_some_sentinels(pair, dead):
 @pytest.mark.long
 def test_a_changed_password_rolls_through_without_a_refused_request(pair, appliance):
     pair.wait_until_whole()
-    secrets = Path(os.environ["LUCKYGAS_SECRETS"])
+    secrets = appliance.secrets_place
     former = (secrets / "redis_password").read_text().split()[0]
     for name in ("redis_password", "redis_replica_password", "redis_sentinel_password", "redis_admin_password"):
         (secrets / name).unlink()
     with RedisLoad(pair) as load:
         play = appliance.playbook("site.yml")
     assert play.status == 0, play.output
-    pair.password = (secrets / "redis_admin_password").read_text().split()[0]
     assert load.refused() == []
     assert not load.lost()
     login = f"redis-cli -p 6379 --no-auth-warning --user luckygas_app --pass {former} PING"

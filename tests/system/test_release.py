@@ -9,7 +9,6 @@ import os
 import shutil
 import subprocess
 import sys
-import time
 
 import pytest
 from machine import ROOT, wait_until
@@ -50,8 +49,7 @@ def clients(appliance):
     """Return the clients, who are busy until the last test looks at what became of their requests."""
     # Both are in the image's cache.
     appliance.run("apt-get install -qq --no-install-recommends python3-pycurl >/dev/null")
-    create = "luckygas-app key create --role admin --tier enterprise --name release-{}"
-    clients = Clients(appliance, [appliance.run(create.format(time.time_ns())) for _ in range(4)])
+    clients = Clients(appliance, [appliance.new_key() for _ in range(4)])
     clients.begin()
     clients.steady()
     yield clients

@@ -102,7 +102,7 @@ def test_old_values_are_refused_and_new_ones_are_good(appliance, before):
     logins += [("luckygas_app", "database_password", 6432)]
     for role, name, port in logins:
         database = "postgres" if role == "exporter" else "luckygas"
-        ask = f"psql -Xtc 'SELECT 1' 'host=127.0.0.1 port={port} user={role} dbname={database}' 2>&1"
+        ask = f"psql -XAtc 'SELECT 1' 'host=127.0.0.1 port={port} user={role} dbname={database}' 2>&1"
         assert "authentication failed" in appliance.run(f"PGPASSWORD={before[name]} {ask}", check=False)
         assert appliance.run(f"PGPASSWORD={after[name]} {ask}") == "1"
     for port, proof in ((9127, "pgbouncer_up 1"), (9187, None)):
@@ -162,7 +162,7 @@ def test_no_secret_is_where_it_should_not_be(appliance, before):
         found = appliance.run(
             f"{grep} --files-with-matches --recursive --binary-files=text --devices=skip --no-messages / "
             "--exclude-dir=proc --exclude-dir=sys --exclude-dir=dev --exclude=leak.values",
-            check=False, timeout=300).splitlines()  # fmt: skip
+            check=False).splitlines()  # fmt: skip
         texts = {
             "the journal": "journalctl --output=export --no-pager",
             "systemctl show": "systemctl show --all '*'",
@@ -174,12 +174,10 @@ def test_no_secret_is_where_it_should_not_be(appliance, before):
             '[sys.stdout.buffer.write(w.read(n)) for n in w.namelist()]"',
         }
         leaks = {
-            where: appliance.run(f"{{ {command}; }} | {grep} --text --count || true", timeout=300)
+            where: appliance.run(f"{{ {command}; }} | {grep} --text --count || true")
             for where, command in texts.items()
         }
-        looked = {
-            where: int(appliance.run(f"{{ {command}; }} | wc -c", timeout=300)) for where, command in texts.items()
-        }
+        looked = {where: int(appliance.run(f"{{ {command}; }} | wc -c")) for where, command in texts.items()}
     finally:
         appliance.run("rm /run/leak.values")
     assert leaks == dict.fromkeys(texts, "0")
@@ -204,8 +202,8 @@ def test_going_back_to_before_a_rotation_keeps_the_passwords_of_today(machine):
     machine.on_primary("TRUNCATE chaos")
     moment = machine.run("date --iso-8601=ns")
     machine.on_primary("INSERT INTO chaos (id) VALUES ('after')")
-    machine.run("luckygas rotate database_password database_exporter_password", timeout=300)
-    machine.run(f"luckygas restore --to '{moment}' --into production --yes-i-mean luckygas", timeout=300)
+    machine.run("luckygas rotate database_password database_exporter_password")
+    machine.run(f"luckygas restore --to '{moment}' --into production --yes-i-mean luckygas")
     machine.wait_until_whole()
     assert machine.on_primary("SELECT count(*) FROM chaos") == "0"
     wait_until(lambda: machine.health() == "ok", "the service to be well", 60)

@@ -40,7 +40,7 @@ def test_memory_is_bounded_and_the_database_dies_last(appliance):
     assert int(told) == share << 20
     names = [name for group in DIES_FIRST for name in group]
     shown = appliance.run(f"systemctl show --property=Id,MemoryMax,OOMScoreAdjust {' '.join(names)}")
-    units = [dict(line.split("=", 1) for line in block.splitlines()) for block in shown.strip().split("\n\n")]
+    units = [dict(line.split("=", 1) for line in block.splitlines()) for block in shown.split("\n\n")]
     score = {one["Id"]: int(one["OOMScoreAdjust"]) for one in units}
     order = [{score[f"{name}.service"] for name in group} for group in DIES_FIRST]
     assert all(min(earlier) > max(later) for earlier, later in itertools.pairwise(order)), score

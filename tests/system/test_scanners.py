@@ -34,13 +34,12 @@ BLOCKED_WITHIN = 30
 @pytest.fixture(scope="module")
 def scanners(appliance: Machine) -> Iterator[None]:
     """Install them, and take them away again."""
-    appliance.run("apt-get update -qq && apt-get install -qq --no-install-recommends sqlmap >/dev/null", timeout=300)
+    appliance.run("apt-get update -qq && apt-get install -qq --no-install-recommends sqlmap >/dev/null")
     appliance.run(
         "mkdir -p /opt/scan && python3 -m venv /opt/scan/venv && /opt/scan/venv/bin/pip install --quiet wapiti3",
-        timeout=300,
     )
     yield
-    appliance.run("rm -r /opt/scan; apt-get purge -qq --autoremove sqlmap >/dev/null", timeout=300)
+    appliance.run("rm -r /opt/scan; apt-get purge -qq --autoremove sqlmap >/dev/null")
 
 
 @pytest.fixture(scope="module")
