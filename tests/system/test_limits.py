@@ -140,7 +140,7 @@ def test_nobody_is_let_in_twice_or_waits_while_redis_fails_over(appliance: Machi
     ask_until(lambda: len(replies) >= 20, 20)
     pair.hold(unit)
     try:
-        pair.hurt(f"kill -9 {pair.pid(unit)}")
+        pair.machine.hurt(f"kill -9 {pair.pid(unit)}")
         with ThreadPoolExecutor(1) as threads:
             moved = threads.submit(wait_until, lambda: str(PORTS[old]) not in pair.cli(26379, asked), "another master")
             ask_until(moved.done, 30)
