@@ -11,7 +11,7 @@ from pathlib import Path
 from machine import ROOT, wait_until
 
 RATE, CLIENTS = float(os.environ.get("LUCKYGAS_REQUESTS_A_SECOND", "60")), 16
-STEADY_SECONDS = 20
+STEADY_SECONDS = 10
 
 
 @dataclass(frozen=True)

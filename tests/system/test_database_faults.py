@@ -6,6 +6,7 @@ import pytest
 from database import Database, DatabaseLoad
 from machine import wait_until
 from test_backup import backups
+from test_database import ROUNDS
 
 SUPERVISOR = "luckygas-database-supervisor.service"
 # What acts beside repmgrd; the service, too, since the timer may just have begun it.
@@ -87,7 +88,7 @@ def test_killed_while_it_starts(machine: Database) -> None:
     """Of a start whose processes are killed nothing is left that the next one would wait for."""
     unit = f"postgresql@17-{machine.standbys()[0]}"
     group = f"/sys/fs/cgroup/system.slice/system-postgresql.slice/{unit}.service/cgroup.procs"
-    for _ in range(3):
+    for _ in range(ROUNDS):
         # In one call: pg_ctlcluster is there for a second or two.
         machine.run(
             f"systemctl stop {unit}; systemctl start --no-block {unit};"
