@@ -142,9 +142,11 @@ class Files:
             path.chmod(wanted[2])
 
     def show(self, path: Path, entry: dict) -> None:
-        """Keep what --diff prints."""
+        """Keep what --diff prints; of a tree, which may be a whole program, only which of its files differ."""
         before = path.read_text(errors="replace") if path.is_file() and entry["link"] is None else ""
         after = entry["content"] if entry["content"] is not None else f"{entry['link'] or 'a directory'}\n"
+        if entry.get("in_tree"):
+            before, after = (text and f"{len(text.splitlines())} lines, {digest(text)}\n" for text in (before, after))
         self.diff.append({"before_header": str(path), "after_header": str(path), "before": before, "after": after})
 
     def prune(self, root: Path, keep: set[Path]) -> None:
@@ -163,7 +165,7 @@ class Files:
         """Keep the digest of every file that was written here, and may not change but by this module."""
         before = json.loads(record.read_text()) if record.exists() else {}
         digests = {
-            entry["path"]: hashlib.sha256(entry["content"].encode()).hexdigest()
+            entry["path"]: digest(entry["content"])
             for entry in entries
             if entry["content"] is not None and not entry["seed"]
         }
@@ -175,12 +177,18 @@ class Files:
             self.replace(record, {"path": str(record), "content": content, "link": None, "mode": "0600"} | owner)
 
 
+def digest(text: str) -> str:
+    """Return the SHA-256 of a text in hexadecimal digits."""
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
 def expand(entry: dict, mode: str) -> list[dict]:
     """Turn a tree into the directory and the files that it holds; anything else is itself."""
     root, files = entry["path"], entry["tree"] or {}
     own_mode = entry["mode"] or ("0755" if root.endswith("/") else mode)
     inside = [
-        entry | {"path": root + name, "content": text, "tree": None, "mode": mode} for name, text in files.items()
+        entry | {"path": root + name, "content": text, "tree": None, "in_tree": True, "mode": mode}
+        for name, text in files.items()
     ]
     return [entry | {"tree": None, "mode": own_mode}, *inside]
 

@@ -111,6 +111,15 @@ def test_a_tree_holds_its_files_and_no_others_but_caches(tmp_path):
     assert apply({"path": f"{tmp_path}/tree/", "tree": {"sub/kept.py": "x", "new.py": "y"}})["changed"] is False
 
 
+def test_of_a_tree_it_is_shown_which_files_differ_and_not_what_stands_in_them(tmp_path):
+    def shown(text):
+        answer = apply({"path": f"{tmp_path}/tree/", "tree": {"new.py": text}})
+        return [(Path(one["after_header"]).name, one["before"][:7], one["after"][:7]) for one in answer["diff"]]
+
+    assert shown("secret\n" * 3) == [("tree", "", "a direc"), ("new.py", "", "3 lines")]
+    assert shown("secret\n" * 4) == [("new.py", "3 lines", "4 lines")]
+
+
 def test_the_files_of_a_tree_have_the_mode_of_all(tmp_path):
     apply({"path": f"{tmp_path}/tree/", "mode": "0700", "tree": {"secret": "x"}}, mode="0600")
     assert (mode(tmp_path / "tree"), mode(tmp_path / "tree/secret")) == ("0700", "0600")
