@@ -6,6 +6,7 @@ import itertools
 import json
 import os
 import re
+import shlex
 import signal
 import ssl
 import subprocess
@@ -100,6 +101,10 @@ class Machine:
         done = self.attempt(command, stdin=stdin, timeout=timeout)
         assert not check or done.returncode == 0, f"{command}: {done.returncode}\n{done.stdout}{done.stderr}"
         return done.stdout.rstrip("\n")
+
+    def fetch(self, url: str, *options: str, stdin: str | None = None) -> str:
+        """Return a page as the machine itself gets it; `options` are those of curl."""
+        return self.run(shlex.join(["curl", "--silent", "--show-error", "--fail", *options, url]), stdin=stdin)
 
     def hurt(self, command: str) -> float:
         """Do harm and return when that began, in seconds since the epoch."""

@@ -39,13 +39,7 @@ systemctl daemon-reload
 systemctl restart {UNITS}
 rm -rf {PLACE}
 """
-ASK = f"""python3 -c '
-import sys, urllib.request as web
-told = web.Request("http://127.0.0.1:{PORT}/told", sys.stdin.buffer.read() or None,
-                   {{{{"Content-Type": "application/json"}}}}, method="{{}}")
-print(web.urlopen(told).read().decode())'"""
-
-
+TOLD = f"http://127.0.0.1:{PORT}/told"
 DAY_SECONDS, TAIPEI_SECONDS = 86_400, 8 * 3600
 
 
@@ -65,16 +59,15 @@ class Companies:
 
     def tell(self, **told: Any) -> None:
         """Have them behave otherwise from now on."""
-        self._machine.run(ASK.format("PUT"), stdin=json.dumps(told))
+        self._machine.fetch(TOLD, "--request", "PUT", "--json", "@-", stdin=json.dumps(told))
 
     def did(self) -> dict[str, Any]:
         """Return what they did."""
-        return json.loads(self._machine.run(ASK.format("GET"), stdin=""))
+        return json.loads(self._machine.fetch(TOLD))
 
     def spans(self, trace: str) -> list[dict[str, Any]]:
         """Return what the collector has received of a trace."""
-        show = f"from urllib.request import urlopen; print(urlopen('{COLLECTOR}/spans').read().decode())"
-        received = json.loads(self._machine.run(f'python3 -c "{show}"'))
+        received = json.loads(self._machine.fetch(f"{COLLECTOR}/spans"))
         return [span for span in received if span["trace"] == trace]
 
 

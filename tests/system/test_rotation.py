@@ -107,7 +107,7 @@ def test_old_values_are_refused_and_new_ones_are_good(appliance, before):
         assert appliance.run(f"PGPASSWORD={after[name]} {ask}") == "1"
     for port, proof in ((9127, "pgbouncer_up 1"), (9187, None)):
         page = "/metrics" if proof else "/probe?auth_module=exporter&target=127.0.0.1:5432/postgres"
-        told = appliance.run(f"curl -s 'http://127.0.0.1:{port}{page}'").splitlines()
+        told = appliance.fetch(f"http://127.0.0.1:{port}{page}").splitlines()
         assert (proof or "pg_up 1") in told
 
 
