@@ -5,9 +5,12 @@ The tests after this one touch files on purpose, which a run of the playbook the
 
 import json
 
+import pytest
 from database import Database
 from machine import Machine, wait_until
 from redis_pair import PORTS, Pair
+
+pytestmark = pytest.mark.alone
 
 
 def test_a_changed_setting_reaches_both_redis_live_and_moves_nobody(appliance: Machine) -> None:

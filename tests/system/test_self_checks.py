@@ -4,6 +4,8 @@ import json
 
 import pytest
 
+pytestmark = pytest.mark.alone
+
 HBA = "/etc/postgresql/17/pg1/pg_hba.conf"
 CREDENTIAL = "/etc/luckygas/credentials/redis_password"
 KEY = "/etc/nginx/tls/current/privkey.pem"
