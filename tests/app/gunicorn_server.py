@@ -6,7 +6,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -59,6 +59,14 @@ def environment_in(directory: Path, environ: Mapping[str, str]) -> dict[str, str
     return {**environ, **SEARCHED, **own}
 
 
+def accepts(path: Path) -> bool:
+    """Tell whether somebody listens on a socket; its file is there a moment earlier."""
+    with socket.socket(socket.AF_UNIX) as connection, suppress(OSError):
+        connection.connect(str(path))
+        return True
+    return False
+
+
 @contextmanager
 def serving(environment: Mapping[str, str]) -> Iterator[Server]:
     """Start the service, and yield it as soon as it has its socket; it is over at the end, stopped or not."""
@@ -67,7 +75,7 @@ def serving(environment: Mapping[str, str]) -> Iterator[Server]:
         COMMAND, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
     ) as process:
         try:
-            eventually(lambda: path.exists() or process.poll() is not None, "the socket of the service")
+            eventually(lambda: accepts(path) or process.poll() is not None, "the socket of the service")
             yield Server(process, path)
         finally:
             process.kill()
