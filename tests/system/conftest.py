@@ -14,7 +14,7 @@ from machine import Machine  # noqa: E402
 
 @pytest.fixture(scope="session")
 def appliance() -> Machine:
-    """Return the machine, on which the appliance is installed; nothing is for tests that are marked as `bare`."""
+    """Return the machine that `make system` converged."""
     return Machine(os.environ["LUCKYGAS_CONTAINER"], Path(os.environ["LUCKYGAS_SECRETS"]))
 
 
@@ -26,3 +26,10 @@ def machine(appliance: Machine) -> Database:
     machine.on_primary("CREATE TABLE IF NOT EXISTS chaos (id text PRIMARY KEY, at timestamptz DEFAULT now())")
     machine.on_primary("GRANT INSERT, SELECT ON chaos TO luckygas_app; TRUNCATE chaos")
     return machine
+
+
+@pytest.fixture
+def bare_machine(tmp_path):
+    """Yield a machine on which nothing was installed yet."""
+    with Machine(f"{os.environ['LUCKYGAS_SANDBOX']}-bare", tmp_path / "secrets").for_now() as machine:
+        yield machine

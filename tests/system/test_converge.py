@@ -34,26 +34,26 @@ def test_check_mode_foretells_a_release(appliance):
 
 
 @pytest.mark.bare
-def test_a_run_that_was_killed_again_and_again_converges(appliance):
-    foretold = appliance.playbook("site.yml", "--check", "--diff")
+def test_a_run_that_was_killed_again_and_again_converges(bare_machine):
+    foretold = bare_machine.playbook("site.yml", "--check", "--diff")
     assert foretold.status == 0, foretold.output
     assert foretold.changed > 0
     runs = []
     for point, unconfigured in POINTS.items():
-        runs.append(appliance.playbook("site.yml", "-vvv", until=point))
-        begun = appliance.run(f"systemctl list-units --no-legend --state=active,failed {unconfigured}")
+        runs.append(bare_machine.playbook("site.yml", "-vvv", until=point))
+        begun = bare_machine.run(f"systemctl list-units --no-legend --state=active,failed {unconfigured}")
         assert not begun
     assert [point for point, run in zip(POINTS, runs, strict=True) if run.status == 0] == []
-    runs.append(appliance.playbook("site.yml", "-vvv"))
+    runs.append(bare_machine.playbook("site.yml", "-vvv"))
     assert runs[-1].status == 0, runs[-1].output[-5000:]
     told = "".join(run.output for run in runs)
-    assert [name for name, value in appliance.secrets().items() if value in told] == []
-    last = appliance.playbook("site.yml")
+    assert [name for name, value in bare_machine.secrets().items() if value in told] == []
+    last = bare_machine.playbook("site.yml")
     assert last.changed == 0, last.changes
-    wait_until(lambda: appliance.health() == "ok", "the service to be well", 60)
+    wait_until(lambda: bare_machine.health() == "ok", "the service to be well", 60)
 
     def is_proven() -> bool:
-        told = json.loads(appliance.run("luckygas backups --json", check=False))
+        told = json.loads(bare_machine.run("luckygas backups --json", check=False))
         return any(one["verdict"] == "good" for one in told.get("backups", []))
 
     wait_until(is_proven, "a first backup to be proven, by nobody's doing", 240)
