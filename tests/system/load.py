@@ -37,7 +37,7 @@ class Load:
 
     def __enter__(self) -> Self:
         """Begin, and wait for the first write."""
-        self._machine.run(f"cat >/tmp/{self._script.name}", stdin=self._script.read_text())
+        self._machine.put(self._script, f"/tmp/{self._script.name}")
         self._machine.run(f"systemd-run --quiet --collect --unit={self._unit} {' '.join(self._command)}")
         wait_until(self.acknowledged, "the load to write")
         return self

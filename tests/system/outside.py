@@ -76,7 +76,7 @@ def outside(appliance: Machine, **settings: str) -> Iterator[Companies]:
     """Let the service have to do with them, under these `settings` beside; all is as before in the end."""
     appliance.run(f"mkdir -p {PLACE}")
     for source in (HERE / "outside_companies.py", STUBS / "partners.py", STUBS / "receiver.py", STUBS / "serving.py"):
-        appliance.run(f"cat >{PLACE}/{source.name}", stdin=source.read_text())
+        appliance.put(source, f"{PLACE}/{source.name}")
     try:
         appliance.run(START, stdin="".join(f"{name}={value}\n" for name, value in settings.items()))
         # Degraded while a breaker of an earlier day is open, until somebody calls that company.

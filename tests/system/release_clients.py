@@ -33,8 +33,7 @@ class Clients:
         self.lines: list[list[str]] | None = None
 
     def begin(self) -> None:
-        script = (ROOT / "tests/system/release_load.py").read_text()
-        self.machine.run("cat >/tmp/release_load.py", stdin=script)
+        self.machine.put(ROOT / "tests/system/release_load.py", "/tmp/release_load.py")
         self.machine.run("cat >/tmp/release_load.keys", stdin="\n".join(self.keys))
         command = f"python3 /tmp/release_load.py {self.log} {RATE} {CLIENTS} </tmp/release_load.keys"
         self.machine.run(f"nohup {command} >{self.log}.errors 2>&1 &")

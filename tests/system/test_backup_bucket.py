@@ -52,7 +52,7 @@ class S3:
         self.fault("pass")
         machine.run(TRUST)
         for file in (AUTHORITY, "/tmp/s3.key"):
-            machine.get(file, place)
+            machine.get(file, place / Path(file).name)
         server = ("-m", "moto.server", "-H", "127.0.0.1", "-p", "9001", "-c", "lg-test-s3.crt", "-k", "s3.key")
         self.processes = [self.run(*server), self.run(str(HERE / "s3_proxy.py"), "9000", "9001", str(place))]
         for port in (9000, 9001):

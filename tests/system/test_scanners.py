@@ -47,8 +47,7 @@ def unguarded(appliance: Machine, scanners: None) -> Iterator[str]:
     """Start the service without its guard, on a port of its own. Returns the header with a key for it."""
     key = appliance.new_key(role="dispatcher")
     principal = "key:" + key.split("_")[2]
-    module = Path(__file__).with_name("scanned_service.py").read_text(encoding="utf-8")
-    appliance.run("cat > /opt/scan/scanned_service.py", stdin=module)
+    appliance.put(Path(__file__).with_name("scanned_service.py"), "/opt/scan/scanned_service.py")
     credentials = " ".join(
         f"--property=LoadCredential={name}:/etc/luckygas/credentials/{name}"
         for name in appliance.run("ls /etc/luckygas/credentials").split()
