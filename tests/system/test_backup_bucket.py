@@ -242,6 +242,28 @@ def test_back_from_the_bucket_to_production(machine: Database) -> None:
     )
 
 
+@pytest.mark.long
+def test_back_from_the_bucket_when_the_repository_is_gone_with_the_data(machine: Database) -> None:
+    """As docs/disaster-recovery.md says, All data directories are gone."""
+    machine.on_primary("TRUNCATE chaos")
+    machine.on_primary("INSERT INTO chaos (id) SELECT 'row-' || n FROM generate_series(1, 100) n")
+    machine.run("luckygas backup --to-s3")
+    gone = "/var/lib/postgresql /var/lib/pgbackrest"
+    machine.run(f"pkill -KILL -x postgres; rm -rf {gone} || rm -rf {gone}")
+    wait_until(
+        lambda: "no instance takes writes" in machine.run("luckygas db status", check=False), "it to be told", 60
+    )
+    assert "Refused: " in machine.run("luckygas restore --latest --into production --yes-i-mean luckygas", check=False)
+    said = machine.run("luckygas restore --latest --from s3 --into production --yes-i-mean luckygas", timeout=600)
+    assert "the archive goes on in what was fetched" in said
+    machine.wait_until_whole()
+    assert machine.on_primary("SELECT count(*) FROM chaos") == "100"
+    wait_until(lambda: machine.health() == "ok", "the service to be well")
+    machine.wait_until_idle()
+    machine.run("luckygas backup --full --to-s3 && luckygas backup prove", timeout=600)
+    assert machine.playbook("site.yml", *ANSWERS).changed == 0
+
+
 @pytest.fixture
 def new(machine: Database, s3: S3, tmp_path: Path):
     """Yield a bare machine that reaches the bucket, and nothing else of the one that is gone."""

@@ -3,7 +3,7 @@
 import contextlib
 import shutil
 
-from appliance.backup.places import METRICS_FILE, REPOSITORY, SCRATCH
+from appliance.backup.places import METRICS_FILE, REPOSITORY, SCRATCH, standing
 from appliance.backup.proof import needed
 from appliance.backup.record import BACKUP, COPY, DUMP, LOCAL, PROOF, S3
 from appliance.backup.taking import RESERVE_BYTES, bytes_below
@@ -69,5 +69,5 @@ def render(view: View, used: int, free: int) -> str:
 def write(view: View) -> None:
     """Replace the file. A full disk must not end the watch."""
     with contextlib.suppress(OSError):
-        text = render(view, bytes_below(REPOSITORY), shutil.disk_usage(SCRATCH).free)
+        text = render(view, bytes_below(REPOSITORY), shutil.disk_usage(standing(SCRATCH)).free)
         write_file(METRICS_FILE, text, mode=0o644, durable=False)

@@ -7,7 +7,6 @@ the second half of a failover to it, by the state machine that does every failov
 import contextlib
 import ctypes
 import os
-import shutil
 import time
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -15,8 +14,8 @@ from pathlib import Path
 
 from appliance.backup import archive, copying, pgbackrest, taking
 from appliance.backup.archive import Archive
-from appliance.backup.pgbackrest import Backup, Say
-from appliance.backup.places import KEPT, REPOSITORY, SCRATCH
+from appliance.backup.pgbackrest import BackRestError, Backup, Say
+from appliance.backup.places import KEPT, KEPT_REPOSITORY, REPOSITORY, SCRATCH, make, standing
 from appliance.backup.proof import needed
 from appliance.backup.scratch import Scratch
 from appliance.database import engine, postgres, processes, registry, supervisor, switchover
@@ -120,7 +119,7 @@ def refuse_unless_possible(state: State, cluster: Cluster) -> str:
     else:
         raise RefusedError(f"a {state.phase} is under way; it goes on by itself, or by: luckygas db reconcile")
     data = cluster.instances[name].data
-    if data.exists() and data.stat().st_dev != SCRATCH.stat().st_dev:
+    if data.exists() and data.stat().st_dev != standing(SCRATCH).stat().st_dev:
         raise RefusedError(f"{data} is a file system of its own, where a restored copy cannot simply take its place")
     return name
 
@@ -180,6 +179,7 @@ def take_over(store: Store, cluster: Cluster, scratch: Scratch, words: str, say:
 def exchange(restored: Path, data: Path) -> None:
     """Let two directories change their names in one step, so that there is no moment without data."""
     if not data.exists():
+        make(data.parent, 0o755)
         restored.rename(data)
         return
     libc = ctypes.CDLL(None, use_errno=True)
@@ -227,28 +227,23 @@ def is_back(store: Store, cluster: Cluster, name: str) -> bool:
 
 
 def is_foreign(target: Target) -> bool:
-    """Tell whether the backups are of another database than the one that this machine archives: it is a new machine."""
+    """Tell whether this machine has no repository that could go on with them: it is a new one, or it lost its own."""
     if target.repository == REPOSITORY:
         return False
-    return not copying.systems(target.repository) <= copying.systems(REPOSITORY)
+    try:
+        here = copying.systems(REPOSITORY)
+    except BackRestError:
+        return True
+    return not copying.systems(target.repository) <= here
 
 
 def adopt(target: Target, say: Say) -> None:
-    """On a new machine, what was fetched becomes the repository; the one it had is put aside."""
+    """Where there is no repository to go on with, what was fetched becomes it; what was there is put aside."""
     if not is_foreign(target):
         return
     exchange(target.repository, REPOSITORY)
-    kept = REPOSITORY.with_name(f"{REPOSITORY.name}-before-{datetime.now(UTC).astimezone():%Y%m%d-%H%M%S}")
-    target.repository.rename(kept)
-    say(f"the archive goes on in what was fetched; the former repository is in {kept}")
-
-
-def kept_data() -> list[Path]:
-    """Return the data directories that earlier restores put aside."""
-    return sorted(KEPT.parent.glob(f"{KEPT.name}*"))
-
-
-def discard_kept() -> None:
-    """Remove them."""
-    for directory in kept_data():
-        shutil.rmtree(directory)
+    say("the archive goes on in what was fetched")
+    if target.repository.exists():
+        kept = KEPT_REPOSITORY.with_name(f"{KEPT_REPOSITORY.name}{datetime.now(UTC).astimezone():%Y%m%d-%H%M%S}")
+        target.repository.rename(kept)
+        say(f"the former repository is in {kept}; it goes by: luckygas restore-discard old")

@@ -1,12 +1,13 @@
 """`luckygas restore` and `restore-table`: what is to be done is shown first, and nothing that runs goes unasked."""
 
 import argparse
+import shutil
 import socket
 import time
 from datetime import datetime
 
 from appliance.backup import copying, dump, restore, sealed, table, taking, watch
-from appliance.backup.places import FETCHED, REPOSITORY, SCRATCH
+from appliance.backup.places import FETCHED, REPOSITORY, SCRATCH, put_aside
 from appliance.backup.record import DUMP, LOCAL, S3
 from appliance.backup.restore import Target
 from appliance.backup.scratch import Scratch
@@ -50,7 +51,7 @@ def add(verbs: argparse._SubParsersAction, run: object) -> None:
     add_target(parser)
     parser.add_argument("--database", help="the first one if not said")
     parser.set_defaults(run=run, function=bring_back_table)
-    text = "remove what restores left: the copy to look at, or the data that one put aside"
+    text = "remove what restores left: the copy to look at, or what was put aside for restored data"
     parser = verbs.add_parser("restore-discard", help=text, description=text)
     parser.add_argument("what", choices=["scratch", "old"])
     parser.add_argument("--yes-i-mean", metavar="MACHINE", help="the machine's name, instead of being asked for it")
@@ -179,9 +180,10 @@ def discard(arguments: argparse.Namespace, _: Store, __: Cluster) -> int:
         if arguments.what == "scratch":
             COPY.discard()
             return OK
-        kept = restore.kept_data()
+        kept = put_aside()
         say("\n".join(str(directory) for directory in kept) or "Nothing is kept.")
         if kept:
             confirm(arguments)
-            restore.discard_kept()
+            for directory in kept:
+                shutil.rmtree(directory)
     return OK

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from appliance.backup import pgbackrest
 from appliance.backup.pgbackrest import Say
-from appliance.backup.places import SCRATCH
+from appliance.backup.places import SCRATCH, make
 from appliance.database.settings import BIN
 from appliance.system import run
 
@@ -57,8 +57,8 @@ class Scratch:
     def clear(self) -> None:
         """Stop it and have an empty directory for its data."""
         self.discard()
-        self.data.mkdir(mode=0o700)
-        shutil.chown(self.data, "postgres", "postgres")
+        make(SCRATCH, 0o700)
+        make(self.data, 0o700)
 
     def stop(self) -> None:
         """Stop it; what it has replayed is on the disk then."""

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from appliance.backup import archive, pgbackrest
 from appliance.backup.pgbackrest import DIFFERENTIAL, FULL, Backup, Say
-from appliance.backup.places import REPOSITORY
+from appliance.backup.places import REPOSITORY, standing
 from appliance.database.settings import Instance
 
 # A little less than a week, so that the weekly one keeps its hour.
@@ -28,7 +28,7 @@ def kind_due(backups: Iterable[Backup], now: float, refuted: Collection[str] = (
 
 def require(path: Path, needed: int, what: str, then: str = "it is then done by itself") -> None:
     """Refuse what would fill the disk, and say what follows when there is room."""
-    free = shutil.disk_usage(path).free
+    free = shutil.disk_usage(standing(path)).free
     if free < needed + RESERVE_BYTES:
         raise RoomError(
             f"{what} needs {needed + RESERVE_BYTES >> 20} MB in {path}, {free >> 20} MB are free; make room, {then}"

@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from appliance.backup.places import ANSWERS, KEPT, SCRATCH
+from appliance.backup.places import ANSWERS, SCRATCH, put_aside
 from appliance.doctor.examination import Found, examines
 from appliance.doctor.settings import Settings
 from appliance.output import CRITICAL
@@ -66,7 +66,7 @@ def readable(_: Settings) -> Iterator[Found]:
 )
 def of_restores(_: Settings) -> Iterator[str]:
     """Find data that restores put aside, and trials that were broken off."""
-    for place in KEPT.parent.glob(f"{KEPT.name}*"):
+    for place in put_aside():
         yield f"{place} was put aside by a restore"
     for place in SCRATCH.glob("*"):
         unit = f"luckygas-scratch@{place.name}.service"

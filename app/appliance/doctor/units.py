@@ -22,7 +22,7 @@ OURS = (
 )
 MARKS = ("Managed by Ansible", "Ansible managed")
 # These say themselves, by `luckygas db`, `redis` and `release`, whether they wait for a restart.
-RESTARTED_BY_THEIR_PART = re.compile(r"(postgresql@|pgbouncer|redis-|luckygas-web@).*")
+RESTARTED_BY_THEIR_PART = re.compile(r"(postgresql@|pgbouncer|redis-|luckygas-(web@|worker|metrics)).*")
 # systemd's own number of the message that the kernel ended a process of a unit.
 OUT_OF_MEMORY = "fe6faa94e7774663a0da52717891d8ef"
 

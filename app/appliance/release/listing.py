@@ -29,7 +29,7 @@ def report(settings: Settings) -> Report:
             }
         )
     problems = [
-        f"{one} does not run {current} with the settings on disk; to mend that: luckygas release"
+        f"{one} does not run {current} with the settings and programs on disk; to mend that: luckygas release"
         for one in serving.due(current, settings)
     ]
     if state.history and state.history[-1].outcome == FAILED:

@@ -12,7 +12,7 @@ from appliance.output import RefusedError
 from appliance.release.checking import tool
 from appliance.release.installed import point, target
 from appliance.release.places import CANDIDATE, INSTANCES, SERVICES, WORKER, Settings, socket_of, unit_of
-from appliance.system import run
+from appliance.system import has_replaced_files, run
 from appliance.units import is_older_than_its_files, properties
 
 GATE_SECONDS = 45.0
@@ -128,13 +128,14 @@ def journal(unit: str, since: float) -> str:
 
 
 def is_due(process: str, release: str, settings: Settings) -> bool:
-    """Tell whether a process does not run that release with the settings on disk."""
+    """Tell whether a process does not run that release with the settings, and the programs, on disk."""
     unit = properties(unit_of(process))
     return (
         unit["ActiveState"] != "active"
         or target(INSTANCES / process) != release
         or unit["NeedDaemonReload"] == "yes"
         or is_older_than_its_files(unit, [str(INSTANCES / process), *settings.files])
+        or has_replaced_files(int(unit["MainPID"]))
     )
 
 
