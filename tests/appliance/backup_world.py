@@ -1,5 +1,6 @@
 """A repository, dumps and a bucket whose clock is in the hands of a test: real files, and an S3 on loopback."""
 
+import shutil
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -58,6 +59,7 @@ class Repository:
             Backup(label, kind, int(now), int(now), 1, 1, segment, segment, "0/1", on, broken_pages=False)
         )
         self.expire(now)
+        self.write(f"backup/luckygas/backup.history/{datetime.fromtimestamp(now, UTC):%Y}/{label}.manifest.gz", b"")
         self.write("backup/luckygas/backup.info", " ".join(one.label for one in self.backups).encode())
         for _ in range(WAL_OF_A_DAY):
             self.push()
@@ -74,7 +76,16 @@ class Repository:
                 file.unlink()
 
     def files(self) -> set[str]:
-        return {str(file.relative_to(self.directory)) for file in self.directory.rglob("*") if file.is_file()}
+        """Return what is to be in a bucket, too."""
+        names = {str(file.relative_to(self.directory)) for file in self.directory.rglob("*") if file.is_file()}
+        return {name for name in names if "/backup.history/" not in name}
+
+    def begin_anew(self, now: float) -> Backup:
+        """Lose everything, and take a first backup again."""
+        shutil.rmtree(self.directory)
+        self.backups = []
+        self.write("archive/luckygas/archive.info", b"1")
+        return self.take(now)
 
 
 def lay_dump(directory: Path, now: float, subject: str = "luckygas", content: bytes = b"rows") -> Path:

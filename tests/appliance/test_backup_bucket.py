@@ -173,7 +173,7 @@ def test_each_day_the_bucket_holds_what_is_here(there, repository, tmp_path):
         repository.take(now)
         lay_dump(dumps, now)
         sealed.expire(now, quiet, dumps)
-        labels = copying.copy(there, quiet) + sealed.copy(there, quiet, dumps)
+        labels = copying.copy(there, quiet) + sealed.copy(there, now, quiet, dumps)
         here = {f"repository/{name}" for name in repository.files()} | {f"sealed/{one.name}" for one in dumps.iterdir()}
         assert set(there.keys()) == here
         assert len(labels) == len(repository.backups) + len(list(dumps.iterdir()))
@@ -186,23 +186,64 @@ def test_what_merely_vanished_here_stays_in_the_bucket(there, repository, tmp_pa
     repository.take(NOW)
     files = [lay_dump(tmp_path, NOW + day * DAY) for day in range(3)]
     copying.copy(there, quiet)
-    sealed.copy(there, quiet, tmp_path)
+    sealed.copy(there, NOW, quiet, tmp_path)
     before = set(there.keys())
     files[1].unlink()
     repository.push()
     next(repository.archive.rglob("0*-*.zst")).rename(tmp_path / "lost")
     copying.copy(there, quiet)
-    sealed.copy(there, quiet, tmp_path)
+    sealed.copy(there, NOW, quiet, tmp_path)
     assert before <= set(there.keys())
     for file in files:
         file.unlink(missing_ok=True)
-    sealed.copy(there, quiet, tmp_path)
+    sealed.copy(there, NOW, quiet, tmp_path)
     assert before <= set(there.keys())
+
+
+def test_a_repository_that_was_begun_anew_drops_nothing_of_the_bucket(there, repository):
+    """A disk was lost, and the playbook began another repository of the same database."""
+    for day in range(3):
+        repository.take(NOW + day * DAY)
+        copying.copy(there, quiet)
+    newest, before = repository.backups[-1].label, {key: there.get(key) for key in there.keys()}  # noqa: SIM118
+    repository.begin_anew(NOW + 4 * DAY)
+    with pytest.raises(BucketError, match=f"{newest}, of which the repository here knows nothing.*another bucket"):
+        copying.copy(there, quiet)
+    assert {key: there.get(key) for key in there.keys()} == before  # noqa: SIM118
+
+
+def test_after_a_long_outage_all_that_is_in_the_bucket_is_older_and_goes(there, repository):
+    repository.take(NOW)
+    copying.copy(there, quiet)
+    for day in range(1, 30):
+        repository.take(NOW + day * DAY)
+    copying.copy(there, quiet)
+    assert {key.removeprefix("repository/") for key in there.keys()} == repository.files()  # noqa: SIM118
+
+
+def test_dumps_of_a_machine_before_this_one_stay_for_their_week(there, tmp_path):
+    old = [lay_dump(tmp_path, NOW + day * DAY) for day in range(3)]
+    sealed.copy(there, NOW, quiet, tmp_path)
+    for file in old:
+        file.unlink()
+    lay_dump(tmp_path, NOW + 4 * DAY)
+    sealed.copy(there, NOW + 4 * DAY, quiet, tmp_path)
+    assert {f"sealed/{file.name}" for file in old} <= set(there.keys())
+    sealed.copy(there, NOW + 8 * DAY, quiet, tmp_path)
+    assert {f"sealed/{file.name}" for file in old} & set(there.keys()) == {f"sealed/{old[2].name}"}
+
+
+def test_a_download_that_is_cut_again_and_again_is_said(there, proxy, tmp_path, monkeypatch):
+    there.put("one", b"x" * 3 * MB)
+    proxy.fault(f"truncate {MB}")
+    with pytest.raises(BucketError):
+        bucket_at(proxy.port).download("one", tmp_path / "one")
+    assert not (tmp_path / "one").exists()
 
 
 def test_a_dump_comes_back_from_the_bucket(there, tmp_path):
     file = lay_dump(tmp_path, NOW)
-    sealed.copy(there, quiet, tmp_path)
+    sealed.copy(there, NOW, quiet, tmp_path)
     label = file.name.removesuffix(".dump.gpg")
     found = sealed.find(label, there, tmp_path / "fetched")
     assert found.file.read_bytes() == b"rows"

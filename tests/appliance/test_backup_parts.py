@@ -3,14 +3,29 @@
 import argparse
 import contextlib
 import json
+import shutil
+import stat
 from datetime import UTC, datetime
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 
-from appliance.backup import commands, listing, metrics, pgbackrest, proof, record, restore, table, taking, watch
-from appliance.backup.archive import Archive
+from appliance.backup import (
+    commands,
+    copying,
+    listing,
+    metrics,
+    pgbackrest,
+    places,
+    proof,
+    record,
+    restore,
+    table,
+    taking,
+    watch,
+)
+from appliance.backup.archive import Archive, ArchiveError
 from appliance.backup.bucket import BucketError
 from appliance.backup.lineage import Lineage, name
 from appliance.backup.pgbackrest import DIFFERENTIAL, FULL, Backup
@@ -236,6 +251,74 @@ def test_restored_data_takes_the_place_of_lost_data(tmp_path):
     (tmp_path / "restored").mkdir()
     restore.exchange(tmp_path / "restored", tmp_path / "data")
     assert [path.name for path in tmp_path.iterdir()] == ["data"]
+
+
+def test_what_a_lost_disk_held_is_made_again(tmp_path, monkeypatch):
+    owners = []
+    monkeypatch.setattr(places.shutil, "chown", lambda path, *owner: owners.append((path.name, *owner)))
+    disk = tmp_path / "postgresql"
+    assert places.standing(disk / "scratch") == tmp_path
+    places.make(disk / "scratch", 0o700)
+    places.make(disk / "scratch", 0o700)
+    assert owners == [("postgresql", "postgres", "postgres"), ("scratch", "postgres", "postgres")]
+    assert [stat.S_IMODE(path.stat().st_mode) for path in (disk, disk / "scratch")] == [0o755, 0o700]
+    taking.require(disk / "data" / "pg1", 1, "a backup")
+
+
+@pytest.fixture
+def repositories(tmp_path, monkeypatch):
+    """Return the repository of this machine, and one that was fetched; what each holds, the test says."""
+    here, fetched = tmp_path / "pgbackrest", tmp_path / "fetched"
+    held = {fetched: ["20260101-000000F"]}
+    for module in (restore, copying):
+        monkeypatch.setattr(module, "REPOSITORY", here)
+    monkeypatch.setattr(restore, "KEPT_REPOSITORY", tmp_path / "before-")
+    monkeypatch.setattr(copying, "systems", lambda _: {"1"})
+    monkeypatch.setattr(
+        pgbackrest, "info", lambda place=here: [SimpleNamespace(label=label) for label in held.get(place, [])]
+    )
+    for place in (here, fetched):
+        (place / copying.ARCHIVE_INFO).parent.mkdir(parents=True)
+        (place / copying.ARCHIVE_INFO).touch()
+    (fetched / "fetched").touch()
+    target = restore.Target(backup(1), pgbackrest.LATEST, "the newest", fetched)
+    return SimpleNamespace(here=here, fetched=fetched, held=held, target=target)
+
+
+def test_the_archive_goes_on_here_where_the_repository_knows_what_was_fetched(repositories):
+    assert restore.is_foreign(repositories.target), "it was begun anew"
+    repositories.held[repositories.here] = ["20260101-000000F", "20260102-000000F"]
+    assert not restore.is_foreign(repositories.target)
+    repositories.held[repositories.here] = []
+    (repositories.here / "backup/luckygas/backup.history/2026").mkdir(parents=True)
+    (repositories.here / "backup/luckygas/backup.history/2026/20260101-000000F.manifest.gz").touch()
+    assert not restore.is_foreign(repositories.target), "it let go of it"
+    shutil.rmtree(repositories.here)
+    assert restore.is_foreign(repositories.target), "it was lost"
+
+
+@pytest.mark.parametrize("is_there", [True, False])
+def test_what_was_fetched_becomes_the_repository(repositories, tmp_path, monkeypatch, is_there):
+    if not is_there:
+        shutil.rmtree(repositories.here)
+    monkeypatch.setattr(restore, "make", lambda *_: None)
+    restore.adopt(repositories.fetched, lambda _: None)
+    assert (repositories.here / "fetched").exists()
+    assert not repositories.fetched.exists()
+    assert len(list(tmp_path.glob("before-*"))) == is_there
+
+
+@pytest.mark.parametrize(("options", "is_refused"), [(pgbackrest.LATEST, True), (pgbackrest.CONSISTENT, False)])
+def test_a_moment_of_the_past_needs_no_archive_that_goes_on(monkeypatch, options, is_refused):
+    def stand_still(_: object) -> None:
+        raise ArchiveError("segment 1 did not arrive")
+
+    monkeypatch.setattr(restore.archive, "flush", stand_still)
+    monkeypatch.setattr(restore.taking, "require", lambda *_: None)
+    scratch = SimpleNamespace(restore=lambda *_: 0.0)
+    target = restore.Target(backup(1), options, "a moment")
+    with pytest.raises(ArchiveError) if is_refused else contextlib.nullcontext():
+        restore.prepare(scratch, target, object(), lambda _: None)
 
 
 def test_tables_by_name():

@@ -1,6 +1,8 @@
 """Runs in the machine, between it and its S3: passes bytes on, or has faults.
 
-    python3 s3_proxy.py LISTEN TARGET DIRECTORY          DIRECTORY/mode: pass, refuse, stall, or cut N (after N bytes)
+    python3 s3_proxy.py LISTEN TARGET DIRECTORY
+
+DIRECTORY/mode: pass, refuse, stall, cut N (after N bytes towards the S3), or truncate N (answers, each after N bytes).
 
 LISTEN and TARGET are ports of the loopback, or paths of sockets. DIRECTORY/sent holds how many bytes went towards the
 S3 since the mode was written last.
@@ -48,13 +50,26 @@ class Fault:
         mode, *limit = (DIRECTORY / "mode").read_text().split()
         if mode == "stall":
             threading.Event().wait(3600)
-        return mode == "pass" or (mode == "cut" and self.sent <= int(limit[0]))
+        return mode in ("pass", "truncate") or (mode == "cut" and self.sent <= int(limit[0]))
 
 
-def pump(source: socket.socket, sink: socket.socket, fault: Fault | None) -> None:
+class Answers:
+    """What comes back over one connection."""
+
+    def __init__(self) -> None:
+        self.received = 0
+
+    def allows(self, count: int) -> bool:
+        """Count bytes from the S3; False when the connection is to end."""
+        self.received += count
+        mode, *limit = (DIRECTORY / "mode").read_text().split()
+        return mode != "truncate" or self.received <= int(limit[0])
+
+
+def pump(source: socket.socket, sink: socket.socket, fault: Fault | Answers) -> None:
     """Pass on what comes until an end."""
     with contextlib.suppress(OSError):
-        while (data := source.recv(65536)) and (fault is None or fault.allows(len(data))):
+        while (data := source.recv(65536)) and fault.allows(len(data)):
             sink.sendall(data)
     for end in (source, sink):
         with contextlib.suppress(OSError):
@@ -72,7 +87,7 @@ def main() -> None:
                 continue
             target = connect(TARGET)
             threading.Thread(target=pump, args=(client, target, fault), daemon=True).start()
-            threading.Thread(target=pump, args=(target, client, None), daemon=True).start()
+            threading.Thread(target=pump, args=(target, client, Answers()), daemon=True).start()
 
 
 main()

@@ -81,6 +81,7 @@ class Bucket:
     @contextlib.contextmanager
     def told(self) -> Iterator[None]:
         """Turn what boto3 raises into a sentence."""
+        from boto3.exceptions import Boto3Error  # noqa: PLC0415
         from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415
 
         try:
@@ -88,7 +89,7 @@ class Bucket:
         except ClientError as problem:
             code = problem.response.get("Error", {}).get("Code", "")
             raise BucketError(f"{self.where}: {REASONS.get(code, str(problem))}") from problem
-        except BotoCoreError as problem:
+        except (BotoCoreError, Boto3Error) as problem:
             raise BucketError(f"{self.where}: {problem}") from problem
 
     def keys(self, prefix: str = "") -> dict[str, int]:

@@ -123,7 +123,7 @@ def copy() -> int:
     bucket = copying.open_bucket()
     with record.work(COPY, time.time()):
         began = time.time()
-        labels = copying.copy(bucket, say) + sealed.copy(bucket, say)
+        labels = copying.copy(bucket, say) + sealed.copy(bucket, began, say)
         for prefix in (copying.PREFIX, sealed.PREFIX):
             bucket.abort_abandoned(prefix)
         with record.changing() as remembered:

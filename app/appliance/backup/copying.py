@@ -1,7 +1,8 @@
 """The repository in a bucket: a copy made by a job of its own, so that no outage there reaches the archive here.
 
 Information files go last, as they were when the copying began: what they list is there. What the repository let go of
-is removed after that. The copy is of one database for ever: another one's is neither overwritten nor pruned.
+is removed after that. The copy is of one database for ever: another one's is neither overwritten nor pruned, nor that
+of a repository which was lost here and begun anew.
 """
 
 import contextlib
@@ -47,6 +48,7 @@ def copy(bucket: Bucket, say: Say) -> list[str]:
         raise BucketError(CHANGED)
     there = bucket.keys(PREFIX)
     refuse_another(bucket, there)
+    refuse_begun_anew(bucket, there, backups)
     here = {str(file.relative_to(REPOSITORY)): file for file in files([backup.label for backup in backups])}
     todo = [name for name, file in here.items() if there.get(PREFIX + name) != taking.size(file)]
     try:
@@ -118,6 +120,23 @@ def refuse_another(bucket: Bucket, there: dict[str, int]) -> None:
         )
 
 
+def refuse_begun_anew(bucket: Bucket, there: Iterable[str], backups: Iterable[Backup]) -> None:
+    """Refuse a bucket with more than the repository here knows of: the lists of this one would drop all of that."""
+    labels = {key.split("/")[3] for key in there if key.startswith(f"{PREFIX}backup/{STANZA}/20")}
+    if labels and not is_known(max(labels), backups):
+        raise BucketError(
+            f"{bucket.where} holds {max(labels)}, of which the repository here knows nothing: it was begun anew. "
+            f"To keep what is there, and go on here: name another bucket; to go back to it: "
+            f"luckygas restore --latest --from s3 --into production"
+        )
+
+
+def is_known(label: str, backups: Iterable[Backup]) -> bool:
+    """Tell whether the repository here ever had a backup: pgBackRest keeps the manifests of all."""
+    history = REPOSITORY / f"backup/{STANZA}/backup.history"
+    return label in {one.label for one in backups} or any(history.glob(f"*/{label}.manifest*"))
+
+
 def own(directory: Path) -> None:
     """Give a tree to PostgreSQL's user, as whom pgBackRest runs."""
     for path in (directory, *directory.rglob("*")):
@@ -156,9 +175,17 @@ def is_needed(name: str, backup: Backup) -> bool:
 
 @contextlib.contextmanager
 def fetching() -> Iterator[None]:
-    """Keep out whoever else would fetch from the bucket, or stand beside; what was fetched is not kept."""
+    """Keep out whoever else would fetch from the bucket, or stand beside.
+
+    What was fetched is kept only when the bucket failed on the way: the next one goes on from there.
+    """
     with record.alone("restore"):
         try:
             yield
-        finally:
+        except BucketError:
+            raise
+        except BaseException:
+            shutil.rmtree(FETCHED, ignore_errors=True)
+            raise
+        else:
             shutil.rmtree(FETCHED, ignore_errors=True)

@@ -13,13 +13,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from appliance.backup import archive, copying, pgbackrest, taking
-from appliance.backup.archive import Archive
-from appliance.backup.pgbackrest import BackRestError, Backup, Say
+from appliance.backup.archive import Archive, ArchiveError
+from appliance.backup.pgbackrest import Backup, Say
 from appliance.backup.places import KEPT, KEPT_REPOSITORY, REPOSITORY, SCRATCH, make, standing
 from appliance.backup.proof import needed
 from appliance.backup.scratch import Scratch
 from appliance.database import engine, postgres, processes, registry, supervisor, switchover
 from appliance.database.cluster import Cluster
+from appliance.database.postgres import QueryError
 from appliance.database.settings import Instance
 from appliance.database.state import FAILOVER, STABLE, State, Store
 from appliance.output import RefusedError
@@ -87,7 +88,13 @@ def prepare(scratch: Scratch, target: Target, primary: Instance | None, say: Say
     taking.require(SCRATCH, needed(target.backup), "the restored copy")
     if primary and target.repository == REPOSITORY:
         say("archiving what was committed until now")
-        archive.flush(primary)
+        try:
+            archive.flush(primary)
+        except (ArchiveError, QueryError) as problem:
+            # A moment of the past may have been archived long ago; if it was not, the copy does not get there.
+            if target.options == pgbackrest.LATEST:
+                raise
+            say(f"  {problem}; going on with what was archived before")
     scratch.restore(target.backup.label, target.options, target.repository, say)
 
 
@@ -227,23 +234,32 @@ def is_back(store: Store, cluster: Cluster, name: str) -> bool:
 
 
 def is_foreign(target: Target) -> bool:
-    """Tell whether this machine has no repository that could go on with them: it is a new one, or it lost its own."""
+    """Tell whether the archive cannot go on in the repository here: of a new machine, lost, or begun anew since."""
     if target.repository == REPOSITORY:
         return False
-    try:
-        here = copying.systems(REPOSITORY)
-    except BackRestError:
+    if not any((REPOSITORY / name).exists() for name in copying.INFORMATION):
         return True
-    return not copying.systems(target.repository) <= here
+    newest = max(backup.label for backup in pgbackrest.info(target.repository))
+    return not (
+        copying.systems(target.repository) <= copying.systems(REPOSITORY)
+        and copying.is_known(newest, pgbackrest.info())
+    )
 
 
-def adopt(target: Target, say: Say) -> None:
-    """Where there is no repository to go on with, what was fetched becomes it; what was there is put aside."""
-    if not is_foreign(target):
-        return
-    exchange(target.repository, REPOSITORY)
+def refuse_unless_adoptable() -> None:
+    """Refuse where the repository could not be exchanged, before anything was done."""
+    if REPOSITORY.is_mount():
+        raise RefusedError(
+            f"{REPOSITORY} is a file system of its own, where a fetched repository cannot take its place: "
+            f"umount it, and move the repository there when the database is back"
+        )
+
+
+def adopt(fetched: Path, say: Say) -> None:
+    """Have the archive go on in what was fetched; what was there is put aside."""
+    exchange(fetched, REPOSITORY)
     say("the archive goes on in what was fetched")
-    if target.repository.exists():
+    if fetched.exists():
         kept = KEPT_REPOSITORY.with_name(f"{KEPT_REPOSITORY.name}{datetime.now(UTC).astimezone():%Y%m%d-%H%M%S}")
-        target.repository.rename(kept)
+        fetched.rename(kept)
         say(f"the former repository is in {kept}; it goes by: luckygas restore-discard old")

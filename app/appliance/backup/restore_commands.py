@@ -128,6 +128,8 @@ def into_production(arguments: argparse.Namespace, store: Store, cluster: Cluste
     with copying.fetching():
         target = choose(arguments)
         name = restore.refuse_unless_possible(store.load(), cluster)
+        if is_foreign := restore.is_foreign(target):
+            restore.refuse_unless_adoptable()
         others = ", ".join(one for one in cluster.instances if one != name)
         say(
             f"{socket.gethostname()} goes back to {target.words}; what was written after that is lost to it:\n"
@@ -138,19 +140,20 @@ def into_production(arguments: argparse.Namespace, store: Store, cluster: Cluste
         confirm(arguments)
         scratch = Scratch("production")
         try:
-            fetch(target, whole=restore.is_foreign(target))
+            fetch(target, whole=is_foreign)
             primary = watch.leader(store, cluster)
             restore.prepare(scratch, target, primary, say)
             same = restore.has_same_passwords(scratch, primary)
             began = time.monotonic()
             _, kept = restore.take_over(store, cluster, scratch, target.words, say)
+            if is_foreign:  # at once: until then no WAL of what leads now is archived
+                restore.adopt(target.repository, say)
             if not same:
                 restore.keep_passwords(say)
                 restore.restart_pool(say)
             say(f"clients waited for {time.monotonic() - began:.1f} s at most")
         finally:
             scratch.discard()
-        restore.adopt(target, say)
         restore.bring_back(store, cluster, say)
     say(f"Done. The old data is in {kept}; it goes by: luckygas restore-discard old" if kept.exists() else "Done.")
     return OK

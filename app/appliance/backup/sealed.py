@@ -122,8 +122,11 @@ def expire(now: float, say: Say, directory: Path = SEALED, limit: float | None =
                 say(f"{one.label} goes before its time: such files take more than {limit / (1 << 30):.1f} GB")
 
 
-def copy(bucket: Bucket, say: Say, directory: Path = SEALED) -> list[str]:
-    """Bring the bucket in line; what merely vanished here stays there. Returns what it holds of that which is here."""
+def copy(bucket: Bucket, now: float, say: Say, directory: Path = SEALED) -> list[str]:
+    """Bring the bucket in line; what merely vanished here stays there. Returns what it holds of that which is here.
+
+    It stays for a week also where there is newer: what is here may have been begun anew.
+    """
     here, there = {one.file.name: one for one in held(directory)}, bucket.keys(PREFIX)
     todo = [one for name, one in here.items() if there.get(PREFIX + name) != one.size]
     for one in todo:
@@ -132,7 +135,11 @@ def copy(bucket: Bucket, say: Say, directory: Path = SEALED) -> list[str]:
     oldest: dict[str, float] = {}
     for one in here.values():
         oldest.setdefault(one.subject, one.at)
-    gone = [key for key in there if (one := read(Path(key))) and one.subject in oldest and one.at < oldest[one.subject]]
+    gone = [
+        key
+        for key in there
+        if (one := read(Path(key))) and one.at < oldest.get(one.subject, 0) and now - one.at >= KEPT_SECONDS
+    ]
     bucket.delete(gone)
     say(f"{len(todo)} dumps and configurations copied, {len(gone)} removed")
     return [one.label for one in here.values()]
