@@ -19,7 +19,7 @@ description:
   - Reads only. Every problem says what was found and what to do about it.
   - Also finds out which packages are there, for all roles at once; apt takes half a second to see that for each.
 options:
-  answers: {type: dict, required: true, description: "Every variable that begins with C(site_)."}
+  answers: {type: dict, required: true, description: "Every variable that begins with C(site_), or stands beside them."}
   questions: {type: list, elements: str, required: true, description: "The answers that there have to be."}
   minimum: {type: dict, required: true, description: "C(cpus), C(memory_gb), C(disk_gb), C(free_gb)."}
   ports: {type: dict, required: true, description: "TCP port to the name of the process that may own it."}
@@ -82,6 +82,11 @@ def answers(given: dict[str, object], questions: list[str]) -> list[str]:
     file = "inventory/group_vars/all/site.yml"
     problems = []
     for name in sorted(set(given) - set(questions)):
+        if not name.startswith("site_"):
+            problems.append(
+                f"{name} in {file}: it has no effect there. Put it into inventory/group_vars/appliance.yml."
+            )
+            continue
         close = difflib.get_close_matches(name, questions, n=1)
         hint = f"Did you mean {close[0]}?" if close else f"Remove it; the answers are {', '.join(questions)}."
         problems.append(f"{name} in {file}: there is no such answer. {hint}")

@@ -123,6 +123,12 @@ def test_a_secret_that_an_answer_calls_for_has_to_be_there():
     assert "site_s3_endpoint is 'https://s3.example.tw'" in problem
 
 
+def test_a_variable_among_the_answers_is_told_where_it_has_an_effect():
+    (problem,) = preflight.answers(GOOD | {"luckygas_partners": {}}, QUESTIONS)
+    assert "luckygas_partners" in problem
+    assert "inventory/group_vars/appliance.yml" in problem
+
+
 def test_a_misspelt_answer_leads_to_the_right_one():
     given = {"site_domian": "luckygas.tw"} | {name: value for name, value in GOOD.items() if name != "site_domain"}
     problems = preflight.answers(given, QUESTIONS)
