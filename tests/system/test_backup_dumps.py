@@ -81,6 +81,7 @@ def test_with_the_passphrase_and_gpg_alone_everything_else_comes_back(machine: D
     try:
         for secret in secrets.iterdir():
             assert machine.run(f"cat /tmp/opened/answers/.secrets/{secret.name}") == secret.read_text().strip()
+        assert machine.run("cat /tmp/opened/version") == machine.run("cat /var/lib/luckygas/version")
         assert "site_domain" in machine.run("cat /tmp/opened/answers/inventory/group_vars/all/site.yml")
         assert machine.run("cmp /etc/luckygas/database.json /tmp/opened/etc/luckygas/database.json") == ""
     finally:
