@@ -23,11 +23,17 @@ class Instance:
 
     running: bool = True
     hung: bool = False
+    recovering: bool = False  # it has WAL to replay before it answers, however often it is started
     standby: bool = True  # its disk says so
     upstream: str | None = "a"
     log: tuple[int, ...] = ()
     enforces: bool = True  # as a primary: commits wait for a standby
     copied: int = 0  # fenced, and made a copy of the primary of this epoch
+
+    @property
+    def answers(self) -> bool:
+        """It can be asked."""
+        return self.running and not self.hung and not self.recovering
 
     @property
     def leads(self) -> bool:
@@ -93,13 +99,20 @@ def start_world() -> World:
     )
 
 
+def restored_world() -> World:
+    """Restored data was put in the place of what led, then the program died: one is to lead, and replays WAL."""
+    state = State(primary="a", phase=FAILOVER, candidate="a", fenced=dict.fromkeys("bc", "model"))
+    fenced = Instance(running=False)
+    return World(freeze(state), (Instance(upstream=None, recovering=True), fenced, fenced))
+
+
 def streams(world: World, name: str) -> bool:
     """Tell whether WAL flows to an instance now."""
     node = world.get(name)
-    if not (node.running and not node.hung and node.standby and node.upstream):
+    if not (node.answers and node.standby and node.upstream):
         return False
     upstream = world.get(node.upstream)
-    return upstream.running and not upstream.hung and upstream.log[: len(node.log)] == node.log
+    return upstream.answers and upstream.log[: len(node.log)] == node.log
 
 
 def look(world: World) -> dict[str, Node]:
@@ -107,10 +120,11 @@ def look(world: World) -> dict[str, Node]:
     nodes = {}
     for name in NAMES:
         node = world.get(name)
-        answers = node.running and not node.hung
+        answers = node.answers
         nodes[name] = Node(
             processes=node.running,
             answers=answers,
+            starting=node.running and not node.hung and node.recovering,
             primary=answers and not node.standby,
             position=len(node.log) if answers else 0,
             settled=answers,
@@ -133,14 +147,10 @@ def carry_out(world: World, action: object) -> World:  # noqa: PLR0911 - one for
             return start(world.put(node, running=False, hung=False), node)
         case Attach(node, upstream):
             there = world.get(node)
-            return world.put(node, upstream=upstream) if there.running and not there.hung else world
+            return world.put(node, upstream=upstream) if there.answers else world
         case Promote(node):
             there = world.get(node)
-            return (
-                world.put(node, standby=False, upstream=None, enforces=True)
-                if there.running and not there.hung
-                else world
-            )
+            return world.put(node, standby=False, upstream=None, enforces=True) if there.answers else world
         case Repoint(primary):
             return replace(world, pool=primary)
     return world
@@ -157,7 +167,7 @@ def start(world: World, name: str) -> World:
 def stopped(world: World, old: str, to: str) -> World:
     """Return the world after a clean stop, once the one that is to follow holds everything; else it is called off."""
     leader = world.get(old)
-    if leader.leads and not leader.hung and streams(world, to) and world.get(to).log == leader.log:
+    if leader.leads and leader.answers and streams(world, to) and world.get(to).log == leader.log:
         return world.put(old, running=False)
     return replace(world, todo=())
 
@@ -171,7 +181,7 @@ def program(world: World) -> Iterator[World]:
                 yield stopped(rest, old, to)
             case ("enforce", name, on):
                 yield rest.put(name, enforces=on)
-            case Promote(node) if not world.get(node).running or world.get(node).hung:
+            case Promote(node) if not world.get(node).answers:
                 yield replace(world, todo=())  # an error ends the run
             case _:
                 yield carry_out(rest, action)
@@ -257,6 +267,8 @@ def surroundings(world: World, max_faults: int) -> Iterator[World]:
             yield world.put(name, log=world.get(node.upstream).log[: len(node.log) + 1])
         if node.hung:
             yield world.put(name, hung=False)
+        elif node.running and node.recovering:
+            yield world.put(name, recovering=False)
         if not node.running:
             yield start(world, name)
     if world.faults < max_faults:
@@ -266,7 +278,7 @@ def surroundings(world: World, max_faults: int) -> Iterator[World]:
 def clients(world: World) -> Iterator[World]:
     """Return the worlds in which a client has written, or was told that its write is safe."""
     leader = world.get(world.pool)
-    if not leader.leads or leader.hung:
+    if not leader.leads or not leader.answers:
         return
     if world.written < MAX_WRITES:
         number = world.written + 1

@@ -1,7 +1,7 @@
 """The engine that carries the decisions out, on a real state file, killed before and after each of its steps."""
 
 import pytest
-from database_world import NAMES, carry_out, look, start_world
+from database_world import NAMES, carry_out, look, restored_world, start_world, thaw
 
 from appliance.database import engine
 from appliance.database.machine import Promote, Restart
@@ -144,6 +144,54 @@ def test_one_that_hangs_is_waited_for_and_then_left_behind(tmp_path) -> None:
     state = engine.fail_over(store, world, "a", "test")
     assert state.primary == "b"
     assert "c" in state.fenced
+
+
+def make_restored(tmp_path, replays_for: float, **changes):
+    """Return a store and a world whose only unfenced instance replays WAL for so long, and its end on the clock."""
+    store, world = make(tmp_path)
+    world.world = restored_world()
+    Store.save(store, thaw(world.world.state))
+    replayed_at = world.clock + replays_for
+
+    def wait() -> None:
+        world.clock += 1
+        if world.clock > replayed_at:
+            world.world = world.world.put("a", recovering=False)
+
+    world.wait = wait
+    world.world = world.world.put("a", **changes)
+    return store, world
+
+
+def test_the_only_one_that_may_lead_is_waited_for_while_it_replays(tmp_path) -> None:
+    store, world = make_restored(tmp_path, engine.PATIENCE_SECONDS * 3)
+    state = engine.reconcile(store, world)
+    assert (state.phase, state.primary, list(state.fenced)) == (STABLE, "a", ["b", "c"])
+    assert leaders(world) == ["a"] == [world.world.pool]
+
+
+def test_one_that_replays_for_longer_than_a_run_is_waited_for_by_the_next(tmp_path) -> None:
+    store, world = make_restored(tmp_path, engine.GIVE_UP_SECONDS * 1.5)
+    with pytest.raises(RefusedError, match="did not end within 60 s"):
+        engine.reconcile(store, world)
+    assert engine.reconcile(store, world).phase == STABLE
+    assert leaders(world) == ["a"]
+
+
+def test_the_only_one_that_may_lead_is_not_fenced_when_it_hangs(tmp_path) -> None:
+    store, world = make_restored(tmp_path, 0, hung=True)
+    with pytest.raises(RefusedError, match="a is the only one that may lead, and does not answer"):
+        engine.reconcile(store, world)
+    world.world = world.world.put("a", hung=False)
+    assert engine.reconcile(store, world).phase == STABLE
+
+
+def test_one_that_was_chosen_and_is_lost_makes_way_for_one_that_was_down(tmp_path) -> None:
+    store, world = make(tmp_path)
+    Store.save(store, State(primary="a", phase=FAILOVER, candidate="c", fenced={"a": "test"}))
+    world.world = world.world.put("b", running=False).put("c", hung=True)
+    state = engine.reconcile(store, world)
+    assert (state.primary, list(state.fenced)) == ("b", ["a", "c"])
 
 
 def test_nobody_left_is_said(tmp_path) -> None:

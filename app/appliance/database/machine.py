@@ -137,10 +137,15 @@ def enthrone(state: State, candidate: str, nodes: Nodes, *, impatient: bool, now
     """Bring the chosen one to lead, however far it had got."""
     node = nodes[candidate]
     if not node.answers:
-        if impatient:
+        others = [name for name in nodes if name != candidate and name not in state.fenced]
+        if impatient and any(nodes[name].answers for name in others):
             given_up = replace(state, candidate=None, since=now)
             return [Save(given_up.fencing(candidate, "it was chosen to lead and did not answer"))]
-        return [*revive(candidate, nodes), Wait(f"{candidate} was chosen to lead and does not answer yet")]
+        # Never fenced while it is the only one that can lead: it may replay WAL for minutes before it answers.
+        revived = [action for name in (candidate, *others) for action in revive(name, nodes)]
+        if impatient and not node.starting:
+            return [*revived, Stuck(f"{candidate} is the only one that may lead, and does not answer")]
+        return [*revived, Wait(f"{candidate} was chosen to lead and does not answer yet")]
     return crown(state, candidate, nodes)
 
 
