@@ -43,15 +43,18 @@ def rejoin(store: Store, cluster: Cluster, name: str) -> str:
             "rewound" if rewind(instance, upstream) and run_as_standby(store, cluster, name, state.epoch) else "copied"
         )
         if how == "copied":
+            refuse_if_another_leads(store.load(), name, state.epoch)
             copy(instance, upstream)
             if not run_as_standby(store, cluster, name, state.epoch):
                 message = (
                     f"{name} was copied from {state.primary} and does not stream; see: journalctl -u {instance.unit}"
                 )
                 raise RefusedError(message)
-        postgres.drop_foreign_slots(instance)
-        registry.record(cluster.settings, store.load())
-        pool.point(cluster.settings, state.primary, cluster.readers(state.primary, cluster.look()))
+        with store.lock():
+            refuse_if_another_leads(store.load(), name, state.epoch)
+            postgres.drop_foreign_slots(instance)
+            pool.point(cluster.settings, state.primary, cluster.readers(state.primary, cluster.look()))
+        registry.record(cluster.settings, state)
         log(f"{name} is back behind {state.primary} ({how})")
         return how
 
@@ -63,6 +66,13 @@ def refuse_unless_stable(state: State, name: str) -> None:
         raise RefusedError(message)
     if state.primary == name:
         message = f"{name} leads; there is nothing to join. To have another one lead: luckygas db switchover"
+        raise RefusedError(message)
+
+
+def refuse_if_another_leads(state: State, name: str, epoch: int) -> None:
+    """Refuse once somebody else leads, or is about to, than when the rejoin began: it may be the instance itself."""
+    if state.epoch != epoch or state.phase != STABLE or state.primary == name:
+        message = f"the primary changed while {name} was made a copy of the former one; it is tried again by itself"
         raise RefusedError(message)
 
 
@@ -188,9 +198,7 @@ def run_as_standby(store: Store, cluster: Cluster, name: str, epoch: int) -> boo
     """Release the instance, start it and wait until it streams; fenced again when it does not."""
     with store.lock():
         state = store.load()
-        if state.epoch != epoch or state.phase != STABLE:
-            message = f"the primary changed while {name} was made a copy of the former one; it is tried again by itself"
-            raise RefusedError(message)
+        refuse_if_another_leads(state, name, epoch)
         instance, upstream = cluster.instances[name], cluster.instances[state.primary]
         postgres.ensure_slot(upstream, instance)
         write_standby(instance, upstream)
@@ -203,9 +211,13 @@ def run_as_standby(store: Store, cluster: Cluster, name: str, epoch: int) -> boo
             return True
         if not node.processes and unit_failed(instance):
             break
+        refuse_if_another_leads(store.load(), name, epoch)
         time.sleep(0.1)  # the server has no event for "streams"
     with store.lock():
-        store.save(store.load().fencing(name, "it did not stream after it was rejoined"))
+        state = store.load()
+        # Released, it may have been chosen to lead meanwhile.
+        refuse_if_another_leads(state, name, epoch)
+        store.save(state.fencing(name, "it did not stream after it was rejoined"))
         processes.fence(instance)
     return False
 
