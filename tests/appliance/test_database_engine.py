@@ -213,5 +213,5 @@ def test_an_interrupted_switchover_is_called_off(tmp_path) -> None:
 def test_a_state_that_cannot_be_read_is_said_with_the_way_out(tmp_path) -> None:
     store = Store(tmp_path)
     (tmp_path / "state.json").write_text("{")
-    with pytest.raises(NoStateError, match="luckygas db init INSTANCE --overwrite"):
+    with pytest.raises(NoStateError, match="luckygas db init --overwrite"):
         store.load()

@@ -5,6 +5,7 @@ import argparse
 from appliance.database import (
     engine,
     guard,
+    initial,
     pool,
     processes,
     rejoin,
@@ -52,9 +53,10 @@ def add(verbs: argparse._SubParsersAction) -> None:
         "instance", help="as in postgresql@INSTANCE"
     )
     verb("supervisor", supervise, "watch the primary, for ever (run by systemd)")
-    init = verb("init", initialise, "write the first state")
-    init.add_argument("instance")
+    init = verb("init", initialise, "write the first state: the instance that leads, unless one is named")
+    init.add_argument("instance", nargs="?")
     init.add_argument("--overwrite", action="store_true", help="replace a state that cannot be read")
+    init.add_argument("--accept-loss", action="store_true", help="also when another one may hold newer data")
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -194,10 +196,10 @@ def initialise(arguments: argparse.Namespace, store: Store, cluster: Cluster) ->
         if store.file.exists() and not arguments.overwrite:
             message = f"{store.file} exists; what it says is changed by the other verbs"
             raise RefusedError(message)
-        others = [name for name in cluster.instances if name != arguments.instance]
-        state = store.save(
-            State(primary=arguments.instance, fenced=dict.fromkeys(others, "not yet copied from the primary"))
-        )
-        for name in others:
+        asked, nodes, now = arguments.instance, cluster.look(), cluster.now()
+        first = initial.first(cluster.instances, nodes, asked, now=now, accept_loss=arguments.accept_loss)
+        store.save(first)
+        for name in first.fenced:
             processes.fence(cluster.instances[name])
+        state = engine.advance(store, cluster)
     return told(arguments, state, f"{state.primary} leads.")

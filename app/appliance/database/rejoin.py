@@ -80,7 +80,7 @@ def rewind(instance: Instance, upstream: Instance) -> bool:
     """Undo what the instance wrote and nobody else has; False when only a copy helps."""
     # A rewind that was broken off leaves data that nothing but a copy replaces.
     broken_off = STATE_DIRECTORY / f"rewinding-{instance.name}"
-    if broken_off.exists() or not (instance.data / "global/pg_control").is_file():
+    if broken_off.exists() or not instance.has_data:
         return False
     (instance.data / "postmaster.pid").unlink(missing_ok=True)
     postgres.query(upstream, "CHECKPOINT", timeout=300)

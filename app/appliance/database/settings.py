@@ -37,6 +37,11 @@ class Instance:
         return Path(f"/var/lib/postgresql/{VERSION}/{self.name}")
 
     @property
+    def has_data(self) -> bool:
+        """Tell whether its data directory is that of a server, in whatever condition."""
+        return os.path.isfile(self.data / "global/pg_control")  # noqa: PTH113 - a broken disk is no answer, and no error
+
+    @property
     def is_standby(self) -> bool:
         """Tell whether its data says so; without that, or without data, it would start as a primary, or not at all."""
         return os.path.exists(self.data / "standby.signal")  # noqa: PTH110 - a broken disk is no answer, and no error

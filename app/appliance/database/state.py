@@ -65,8 +65,8 @@ class Store:
         except (OSError, ValueError, TypeError) as problem:
             message = (
                 f"{self.file} cannot be read ({problem}). "
-                f"Find out which instance leads (`SELECT pg_is_in_recovery()` is"
-                " false on it; the newest data if none runs), then: luckygas db init INSTANCE --overwrite"
+                "To have the instance that leads found and written down: luckygas db init --overwrite. "
+                "When that cannot tell, it says what helps"
             )
             raise NoStateError(message) from problem
 
