@@ -101,6 +101,62 @@ def test_the_pool_is_told_in_one_way_whether_its_answer_is_waited_for_or_not(mon
     assert told[0][-6:] == ["-U", "pgbouncer", "-d", "pgbouncer", "-c", "PAUSE luckygas"]
 
 
+class Pool:
+    """What the pool was told since it was looked at last; it answers or does not."""
+
+    def __init__(self, monkeypatch, settings, run) -> None:
+        self.settings, self.asked, self.answers = settings, [], True
+        monkeypatch.setattr(pool, "UNTOLD", run / "links/untold")
+        monkeypatch.setattr(pool, "admin", self.admin)
+        # Its owner is known on the appliance only.
+        monkeypatch.setattr(pool, "write_file", lambda file, content, **_: file.write_text(content))
+
+    def admin(self, _: object, command: str, **__: object) -> SimpleNamespace:
+        """Stand in for the console."""
+        self.asked.append(command)
+        return SimpleNamespace(returncode=0 if self.answers else 2, stderr="", stdout="")
+
+    def point(self, primary: str) -> tuple[bool, list[str]]:
+        """Return whether entries changed, and what was asked for that."""
+        self.asked.clear()
+        return pool.point(self.settings, primary, []), list(self.asked)
+
+
+@pytest.fixture
+def console(monkeypatch, settings, tmp_path) -> Pool:
+    return Pool(monkeypatch, settings, tmp_path)
+
+
+def test_the_pool_is_told_once(console) -> None:
+    assert console.point("pg1") == (True, ["RELOAD"])
+    assert console.point("pg1") == (False, [])
+
+
+def test_a_pool_that_did_not_hear_is_told_until_it_does(console) -> None:
+    console.answers = False
+    assert console.point("pg2") == (True, ["RELOAD"])
+    assert console.point("pg2") == (False, ["RELOAD"])
+    console.answers = True
+    assert console.point("pg2") == (False, ["RELOAD"])
+    assert console.point("pg2") == (False, [])
+
+
+@pytest.mark.parametrize("killed_at", ["write_file", "admin"])
+def test_the_pool_is_told_by_whoever_comes_after_one_that_was_killed(monkeypatch, console, killed_at) -> None:
+    class Killed(BaseException):
+        """The program is gone."""
+
+    def kill(*_: object, **__: object) -> None:
+        raise Killed
+
+    with monkeypatch.context() as patch:
+        patch.setattr(pool, killed_at, kill)
+        with pytest.raises(Killed):
+            console.point("pg2")
+    assert console.point("pg2")[1] == ["RELOAD"]
+    assert console.point("pg2") == (False, [])
+
+
 def test_commits_stop_waiting_after_two_seconds_without_a_standby() -> None:
     memory = quorum.Memory(last_streaming=100.0)
     nobody = quorum.View(enforced=True, written=10, streaming=0, confirmed=0)

@@ -13,6 +13,8 @@ from appliance.units import running_replaced
 # pgBouncer takes several hosts but one port: here each instance's socket has a directory, and the same name in it.
 LINKS = Path("/run/luckygas-database")
 LINK_PORT = 5432
+# There while pgBouncer has yet to read the entries. One that starts reads them anyway: a reboot may take it away.
+UNTOLD = LINKS / "untold"
 UNIT = "pgbouncer.service"
 CONSOLE = {"user": "pgbouncer", "database": "pgbouncer"}
 PAUSED_COLUMN = -2  # of SHOW DATABASES, whose columns grow in the middle
@@ -56,17 +58,26 @@ def resume(settings: Settings) -> None:
 
 
 def point(settings: Settings, primary: str, readers: Iterable[str]) -> bool:
-    """Write the entries and have pgBouncer read them; True when they changed."""
+    """Write the entries and have pgBouncer read them; True when they changed. One that did not answer is told again."""
     content = render(settings, primary, readers)
-    if settings.pool_file.is_file() and settings.pool_file.read_text() == content:
+    changed = not settings.pool_file.is_file() or settings.pool_file.read_text() != content
+    if changed:
+        # First: whoever is killed between the two leaves a file that looks as if all was done.
+        UNTOLD.parent.mkdir(parents=True, exist_ok=True)
+        UNTOLD.touch()
+        write_file(settings.pool_file, content, mode=0o640, owner="postgres")
+    elif not UNTOLD.exists():
         return False
-    write_file(settings.pool_file, content, mode=0o640, owner="postgres")
     result = admin(settings, "RELOAD")
-    told = (
-        "told to the pool" if result.returncode == 0 else f"written, the pool does not answer ({result.stderr.strip()})"
-    )
-    log(f"writes go to {primary}, reads to {', '.join(sorted(readers)) or primary}: {told}")
-    return True
+    if result.returncode == 0:
+        UNTOLD.unlink(missing_ok=True)
+    if changed or result.returncode == 0:
+        problem = f"written, the pool does not answer ({result.stderr.strip()})"
+        log(
+            f"writes go to {primary}, reads to {', '.join(sorted(readers)) or primary}: "
+            f"{problem if result.returncode else 'told to the pool'}"
+        )
+    return changed
 
 
 def restart_pending() -> bool:
