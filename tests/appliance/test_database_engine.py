@@ -20,9 +20,13 @@ class FakeWorld:
     def __init__(self, *, dies_at: int = 0, after: bool = False) -> None:
         self.world = start_world()
         self.dies_at, self.after, self.steps, self.clock = dies_at, after, 0, 1000.0
+        self.ahead = 1e9  # how much the clock that people read differs
         self.done: list[object] = []
 
     def now(self) -> float:
+        return self.clock + self.ahead
+
+    def monotonic(self) -> float:
         self.clock += 0.01
         return self.clock
 
@@ -192,6 +196,44 @@ def test_one_that_was_chosen_and_is_lost_makes_way_for_one_that_was_down(tmp_pat
     world.world = world.world.put("b", running=False).put("c", hung=True)
     state = engine.reconcile(store, world)
     assert (state.primary, list(state.fenced)) == ("b", ["a", "c"])
+
+
+@pytest.mark.parametrize("step", [-8 * 3600, 8 * 3600])
+def test_a_clock_that_is_set_meanwhile_makes_nobody_wait_longer_or_shorter(tmp_path, step) -> None:
+    store, world = make(tmp_path)
+    world.world = world.world.put("c", hung=True)
+    wait, began = world.wait, world.clock
+
+    def set_clock() -> None:
+        world.ahead, world.wait = world.ahead + step, wait
+
+    world.wait = set_clock
+    assert engine.fail_over(store, world, "a", "test").primary == "b"
+    assert engine.PATIENCE_SECONDS < world.clock - began < 2 * engine.PATIENCE_SECONDS
+
+
+def test_a_phase_that_began_in_the_future_ends_like_any_other(tmp_path) -> None:
+    store, world = make(tmp_path)
+    world.world = world.world.put("c", hung=True)
+    since, began = world.now() + 8 * 3600, world.clock
+    Store.save(store, State(primary="a", phase=FAILOVER, fenced={"a": "test"}, since=since))
+    assert engine.reconcile(store, world).primary == "b"
+    assert world.clock - began < 2 * engine.PATIENCE_SECONDS
+
+
+def test_each_phase_has_a_patience_of_its_own(tmp_path) -> None:
+    store, world = make(tmp_path)
+    Store.save(store, State(primary="a", phase=SWITCHOVER, candidate="b", quorum=True))
+    world.world = world.world.put("a", running=True, hung=True).put("c", log=(1,), recovering=True)
+    began = world.clock
+
+    def wait() -> None:
+        world.clock += 1
+        if world.clock - began > engine.PATIENCE_SECONDS * 1.5:
+            world.world = world.world.put("c", recovering=False)
+
+    world.wait = wait
+    assert engine.reconcile(store, world).primary == "c"
 
 
 def test_nobody_left_is_said(tmp_path) -> None:

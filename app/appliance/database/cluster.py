@@ -23,8 +23,12 @@ class Cluster:
         self.started_at: dict[str, float] = {}
 
     def now(self) -> float:
-        """Seconds since the epoch: phases outlive a reboot, so their age does too."""
+        """Seconds since the epoch, for the state and its readers: phases outlive a reboot."""
         return time.time()
+
+    def monotonic(self) -> float:
+        """Seconds by which to be patient: after a start of the machine its clock may be set back by hours."""
+        return time.monotonic()
 
     def wait(self) -> None:
         """Let a moment pass before the next look; there is no event for another program's progress."""

@@ -19,6 +19,7 @@ class World(Protocol):
     """What the engine needs of the machine; tests bring their own."""
 
     def now(self) -> float: ...  # noqa: D102
+    def monotonic(self) -> float: ...  # noqa: D102
     def wait(self) -> None: ...  # noqa: D102
     def look(self, fenced: Container[str] = ()) -> Nodes: ...  # noqa: D102
     def hold_clients(self) -> None: ...  # noqa: D102
@@ -27,20 +28,22 @@ class World(Protocol):
 
 def advance(store: Store, world: World, *, held: bool = False) -> State:
     """Go forward from whatever phase until the state is stable. The caller has the lock, and perhaps `held` clients."""
-    began = world.now()
+    began = since = world.monotonic()
     state = store.load()
     if state.phase != STABLE and not held:
         world.hold_clients()
     while actions := machine.next_actions(
         state,
         world.look(state.fenced),
-        impatient=world.now() - max(state.since, began) > PATIENCE_SECONDS,
+        impatient=world.monotonic() - since > PATIENCE_SECONDS,
         now=world.now(),
     ):
         for action in actions:
             carry_out(store, world, action)
-        state = store.load()
-        if world.now() - began > GIVE_UP_SECONDS:
+        before, state = state, store.load()
+        if (state.phase, state.candidate) != (before.phase, before.candidate):
+            since = world.monotonic()
+        if world.monotonic() - began > GIVE_UP_SECONDS:
             message = f"phase {state.phase} did not end within {GIVE_UP_SECONDS:g} s, last step: {actions[-1]}"
             raise RefusedError(message)
     return state

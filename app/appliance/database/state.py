@@ -36,6 +36,7 @@ class State:
     quorum: bool = False
     # Instances that must not run until they have been made copies of the primary again, and why.
     fenced: Mapping[str, str] = field(default_factory=dict, hash=False)
+    # When the phase began (seconds since the epoch), to be read: the clock may have been set since.
     since: float = 0.0
     reason: str = ""
     # The last change of the primary: from, to, at (seconds since the epoch), why. Empty until there was one.
