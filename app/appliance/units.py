@@ -5,21 +5,30 @@ from collections.abc import Iterable
 from datetime import datetime
 from pathlib import Path
 
+from appliance.output import RefusedError
 from appliance.system import has_replaced_files, run
 
 
 def properties(unit: str) -> dict[str, str]:
     """Return what systemd knows of a unit; times in UTC with microseconds."""
-    names = "ActiveState,FragmentPath,DropInPaths,ActiveEnterTimestamp,MainPID,NeedDaemonReload"
-    shown = run(["systemctl", "show", "--timestamp=us+utc", f"--property={names}", unit], timeout=10).stdout
-    return dict(line.split("=", 1) for line in shown.splitlines())
+    names = "ActiveState", "FragmentPath", "DropInPaths", "ActiveEnterTimestamp", "MainPID", "NeedDaemonReload"
+    return shown([unit], *names)[0]
 
 
 def shown(units: Iterable[str], *names: str) -> list[dict[str, str]]:
-    """Return the same properties of several units, in one question."""
-    command = ["systemctl", "show", f"--property={','.join(names)}", *units]
-    blocks = run(command, timeout=10).stdout.strip().split("\n\n")
-    return [dict(line.split("=", 1) for line in block.splitlines()) for block in blocks if block]
+    """Return the same properties of several units, in one question; a systemd that says nothing is an error."""
+    units = list(units)
+    if not units:
+        return []
+    told = run(["systemctl", "show", "--timestamp=us+utc", f"--property={','.join(names)}", *units], timeout=10)
+    blocks = told.stdout.strip().split("\n\n")
+    if not blocks[0]:
+        message = (
+            f"systemd says nothing of {', '.join(units)} ({told.stderr.strip()}): it may just be starting anew, so try "
+            f"again; while `systemctl` stays silent, only a restart of the machine helps"
+        )
+        raise RefusedError(message)
+    return [dict(line.split("=", 1) for line in block.splitlines()) for block in blocks]
 
 
 def running_replaced(units: Iterable[str]) -> list[str]:

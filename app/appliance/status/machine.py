@@ -24,7 +24,7 @@ RENEWAL_DAYS = 14
 
 def wanted() -> list[str]:
     """Return the units that make the appliance."""
-    return run(["systemctl", "show", "--property=Wants", "--value", TARGET], timeout=10).stdout.split()
+    return shown([TARGET], "Wants")[0]["Wants"].split()
 
 
 def units() -> Iterator[Check]:
