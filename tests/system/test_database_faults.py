@@ -1,5 +1,6 @@
 """Everything else that can happen to the database. After each: one primary, three instances, nothing lost."""
 
+import json
 from functools import partial
 
 import pytest
@@ -172,6 +173,38 @@ def test_killed_while_no_standby_streams(machine: Database) -> None:
     print(f"\nkilled without a standby: the same one writes again, longest pause {load.longest_pause():.2f} s")
     assert machine.primary() == leader
     assert not load.lost()
+
+
+def test_the_only_one_that_may_lead_is_not_given_up(machine: Database) -> None:
+    """As a restore that was killed leaves it, and it takes long to start: here, until it is allowed to."""
+    leader = machine.primary()
+    state = json.loads(machine.run(f"cat {STATE}"))
+    fenced = dict.fromkeys(machine.standbys(), "its data is of before the restore")
+    state |= {"phase": "failover", "candidate": leader, "quorum": False, "fenced": fenced}
+    machine.run(f"systemctl stop {GUARDIANS} 'repmgrd@*'; systemctl mask --runtime {MASKED}")
+    machine.run(f"kill -9 $(head -1 {data(leader)}/postmaster.pid); cat >{STATE}", stdin=json.dumps(state))
+    said = machine.run("luckygas db reconcile; true")
+    assert f"{leader} is the only one that may lead, and does not answer" in said
+    assert list(json.loads(machine.run(f"cat {STATE}"))["fenced"]) == list(fenced)
+    machine.run(f"systemctl unmask --runtime {MASKED}")
+    assert f"{leader} leads" in machine.run("luckygas db reconcile")
+
+
+def test_the_state_is_lost(machine: Database) -> None:
+    """Whoever leads is found and goes on, and no slip of the pen stops it."""
+    if machine.primary() == "pg1":
+        machine.run("luckygas db switchover")
+        machine.wait_until_whole()
+    leader = machine.primary()
+    server = f"head -1 {data(leader)}/postmaster.pid"
+    before = machine.run(server)
+    machine.run(f"systemctl stop {GUARDIANS} 'repmgrd@*'; rm {STATE}")
+    assert "there is no instance 17-pg1; there are pg1, pg2, pg3" in machine.run("luckygas db init 17-pg1; true")
+    assert f"{leader} answers as primary" in machine.run("luckygas db init pg1; true")
+    assert machine.run("luckygas db init") == f"{leader} leads."
+    machine.run(f"systemctl start {SUPERVISOR}")
+    machine.wait_until_whole()
+    assert (machine.primary(), machine.run(server)) == (leader, before)
 
 
 def test_data_directory_removed(machine: Database) -> None:

@@ -144,7 +144,8 @@ def enthrone(state: State, candidate: str, nodes: Nodes, *, impatient: bool, now
         # Never fenced while it is the only one that can lead: it may replay WAL for minutes before it answers.
         revived = [action for name in (candidate, *others) for action in revive(name, nodes)]
         if impatient and not node.starting:
-            return [*revived, Stuck(f"{candidate} is the only one that may lead, and does not answer")]
+            why = f"{candidate} is the only one that may lead, and does not answer"
+            return [*revived, Stuck(f"{why}. If its data is lost: luckygas db init INSTANCE --overwrite --accept-loss")]
         return [*revived, Wait(f"{candidate} was chosen to lead and does not answer yet")]
     return crown(state, candidate, nodes)
 
