@@ -5,9 +5,11 @@ import importlib
 import os
 import shlex
 import sys
+from collections.abc import Iterator
 
-from appliance.output import WARNING
+from appliance.output import WARNING, FailedError, failed
 from appliance.release.places import TOOLS
+from appliance.system import log_traceback, open_log
 
 # Which module adds which verb. Only that of the verb that was typed is loaded: timers and units ask all day.
 VERBS = {
@@ -33,6 +35,7 @@ VERBS = {
     "doctor": "doctor.commands",
     "report": "reports.commands",
 }
+LOG = "luckygas"
 # What the service itself answers, in the words of its own tools.
 FORWARDED = {
     "key": "give out, list, replace and take back API keys, see their use",
@@ -63,4 +66,37 @@ def main(arguments: list[str] | None = None) -> int:
         parser.print_help()
         return WARNING
     parsed = parser.parse_args(words)
-    return parsed.run(parsed)
+    try:
+        return parsed.run(parsed)
+    except FailedError as problem:
+        return failed(parsed, problem)
+    except (Exception, KeyboardInterrupt) as problem:  # noqa: BLE001 - what nobody foresaw is no refusal
+        return unforeseen(parsed, words[0], problem)
+
+
+def unforeseen(arguments: argparse.Namespace, verb: str, problem: BaseException) -> int:
+    """Say in a sentence what a verb met and has no words for. It failed: what is refused changed nothing."""
+    open_log(LOG)
+    log_traceback(problem)
+    met = ", after ".join(met_by(problem))
+    notes = "".join(f"{note}. " for note in getattr(problem, "__notes__", ()))
+    return failed(
+        arguments,
+        FailedError(
+            f"luckygas {verb} did not come to its end: {met}. {notes or 'What it had begun may be half done. '}"
+            f"The whole of it: journalctl -t {LOG}"
+        ),
+    )
+
+
+def met_by(problem: BaseException | None) -> Iterator[str]:
+    """Yield the words of a problem, and of those in whose handling it came up: on a full disk they are the news."""
+    while problem:
+        words = " ".join(str(problem).split())
+        if isinstance(problem, EOFError):
+            yield "it asks something, and nobody can answer here; --help tells how to answer in advance"
+        elif isinstance(problem, KeyboardInterrupt):
+            yield f"broken off by {words or 'Ctrl-C'}"
+        else:
+            yield f"{type(problem).__name__}: {words}"
+        problem = problem.__cause__ or (None if problem.__suppress_context__ else problem.__context__)

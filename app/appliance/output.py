@@ -6,6 +6,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from appliance.system import log
+
 OK, WARNING, CRITICAL = 0, 1, 2
 
 
@@ -42,24 +44,37 @@ def adding(
 
 def answer(arguments: argparse.Namespace, data: dict[str, object], text: str) -> None:
     """Say the result in the form that was asked for."""
-    print(json.dumps(data) if arguments.json else text)
+    print(formed(arguments, data, text))
+
+
+def formed(arguments: argparse.Namespace, data: dict[str, object], text: str) -> str:
+    """Return the form that was asked for, by verbs that know more than one."""
+    return json.dumps(data) if getattr(arguments, "json", False) else text
 
 
 def refused(arguments: argparse.Namespace, problem: Exception) -> int:
     """Say why nothing was done, and return the exit code of that."""
-    answer(arguments, {"refused": str(problem)}, f"Refused: {problem}")
+    say(formed(arguments, {"refused": str(problem)}, f"Refused: {problem}"))
     return WARNING
 
 
 def failed(arguments: argparse.Namespace, problem: Exception) -> int:
     """Say what went wrong, and return the exit code of that."""
-    answer(arguments, {"failed": str(problem)}, f"Failed: {problem}")
+    say(formed(arguments, {"failed": str(problem)}, f"Failed: {problem}"))
     return CRITICAL
 
 
 def say(text: str) -> None:
-    """Tell how far the work is."""
-    print(text, flush=True)
+    """Tell how far the work is: nobody's answer, which may hold a secret. A terminal that is gone ends no work."""
+    try:
+        print(text, flush=True)
+    except OSError:
+        log(text)
+
+
+def telling(arguments: argparse.Namespace) -> Callable[[str], None]:
+    """Return how to tell how far the work is: to whoever reads words, else to the journal."""
+    return log if arguments.json else say
 
 
 def marked(problems: Iterable[str]) -> list[str]:

@@ -11,6 +11,7 @@ import sys
 import syslog
 import tempfile
 import time
+import traceback
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any
@@ -38,7 +39,13 @@ def log(message: str) -> None:
     """Write to the journal, and to the terminal when somebody watches."""
     syslog.syslog(syslog.LOG_NOTICE, message)
     if sys.stderr.isatty():
-        print(message, file=sys.stderr, flush=True)
+        with contextlib.suppress(OSError):  # it may be gone meanwhile
+            print(message, file=sys.stderr, flush=True)
+
+
+def log_traceback(problem: BaseException) -> None:
+    """Write to the journal alone where a problem came from."""
+    syslog.syslog(syslog.LOG_ERR, "".join(traceback.format_exception(problem)))
 
 
 def run(
@@ -146,9 +153,17 @@ def write_file(  # noqa: PLR0913 - each said by name
 
 
 def end_at_signals() -> None:
-    """Have what systemd or a closed terminal sends end the work as an error does, so that it is cleaned up."""
-    for number in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, lambda number, _: sys.exit(f"broken off by {signal.Signals(number).name}"))
+    """Have what systemd or a closed terminal sends end the work as Ctrl-C does, so that it is cleaned up."""
+    numbers = (signal.SIGTERM, signal.SIGHUP)
+
+    def end(number: int, _: object) -> None:
+        # A closed terminal sends it twice, by its shell and by the kernel: the second one must not end the cleaning up.
+        for each in numbers:
+            signal.signal(each, lambda *_: None)
+        raise KeyboardInterrupt(signal.Signals(number).name)
+
+    for each in numbers:
+        signal.signal(each, end)
 
 
 @contextlib.contextmanager

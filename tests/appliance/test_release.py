@@ -1,12 +1,14 @@
 """Releases: what is refused before anything is touched, and the way back when a process is not well."""
 
 import gzip
+import io
+import sys
 import zipfile
 from pathlib import Path
 
 import pytest
 
-from appliance.output import FailedError, RefusedError
+from appliance.output import FailedError, RefusedError, say
 from appliance.release import checking, commands, installed, listing, places, rolling, serving, state
 from appliance.release.checking import Schema
 from appliance.release.serving import NotServingError
@@ -28,6 +30,13 @@ def root(tmp_path, monkeypatch):
     monkeypatch.setattr(State.save, "__defaults__", (tmp_path / "state.json",))
     monkeypatch.setattr(rolling, "log", lambda _: None)
     return tmp_path
+
+
+class LostTerminal(io.StringIO):
+    """That of a connection that is gone."""
+
+    def write(self, _: str) -> int:
+        raise OSError(5, "Input/output error")
 
 
 def have(root: Path, *names: str) -> None:
@@ -57,8 +66,8 @@ class Processes:
             self.serves[process] = release
 
 
-def put(release: str) -> list[str]:
-    return rolling.put_in_force(release, SETTINGS, with_backup=True, say=lambda _: None)
+def put(release: str, tell=lambda _: None) -> list[str]:
+    return rolling.put_in_force(release, SETTINGS, with_backup=True, say=tell)
 
 
 def test_a_release_serves_on_the_side_first_then_one_process_after_the_other(root, monkeypatch):
@@ -129,6 +138,20 @@ def test_whoever_breaks_it_off_gets_the_old_one_back(root, monkeypatch):
         put("2-new")
     assert installed.current() == "1-old"
     assert set(world.serves.values()) == {"1-old"}
+    assert (State.load().history[-1].outcome, State.load().history[-1].why) == (FAILED, "KeyboardInterrupt")
+
+
+def test_the_old_one_comes_back_though_nobody_can_be_told(root, monkeypatch):
+    have(root, "1-old", "2-new")
+    world = Processes(monkeypatch, ("b", "2-new"))
+    put("1-old")
+    with monkeypatch.context() as lost:
+        lost.setattr(sys, "stdout", LostTerminal())
+        with pytest.raises(FailedError, match="1-old serves again"):
+            put("2-new", say)
+    assert installed.current() == "1-old"
+    assert set(world.serves.values()) == {"1-old"}
+    assert State.load().history[-1].outcome == FAILED
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from appliance.system import BusyError, locked, write_file
+from appliance.system import BusyError, end_at_signals, locked, write_file
 
 
 @pytest.fixture
@@ -46,3 +46,17 @@ def test_a_lock_keeps_others_out_and_goes_with_its_holder(tmp_path: Path) -> Non
         pass
     with locked(file, 0, "busy"), pytest.raises(BlockingIOError):
         raise BlockingIOError  # of the work, and not of the lock
+
+
+def test_a_second_signal_does_not_end_the_cleaning_up() -> None:
+    """A closed terminal sends two, and systemd another kind."""
+    former = {one: signal.getsignal(one) for one in (signal.SIGHUP, signal.SIGTERM)}
+    try:
+        end_at_signals()
+        with pytest.raises(KeyboardInterrupt, match="SIGHUP"):
+            signal.raise_signal(signal.SIGHUP)
+        signal.raise_signal(signal.SIGHUP)
+        signal.raise_signal(signal.SIGTERM)
+    finally:
+        for one, handler in former.items():
+            signal.signal(one, handler)

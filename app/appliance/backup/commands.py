@@ -29,7 +29,7 @@ from appliance.database.postgres import QueryError
 from appliance.database.settings import Instance, Settings
 from appliance.database.state import NoStateError, Store
 from appliance.output import CRITICAL, OK, WARNING, RefusedError, say
-from appliance.system import BusyError
+from appliance.system import BusyError, end_at_signals
 
 DUE = "due"
 REFUSALS = (
@@ -76,6 +76,7 @@ def add(verbs: argparse._SubParsersAction) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Run a verb; whatever is refused says why."""
+    end_at_signals()
     try:
         return arguments.function(arguments, Store(), Cluster(Settings.load()))
     except REFUSALS as problem:

@@ -2,7 +2,7 @@
 
 import argparse
 
-from appliance.output import OK, RefusedError, adding, answer, refused
+from appliance.output import OK, RefusedError, adding, answer, refused, telling
 from appliance.redis import guard, live, rejoin, restarts, status, switchover, users
 from appliance.redis.cluster import Cluster
 from appliance.redis.protocol import ReplyError, SilentError
@@ -65,8 +65,7 @@ def roll(arguments: argparse.Namespace) -> int:
     """Restart all servers."""
     cluster = Cluster(Settings.load())
     with locked(LOCK, 5.0, switchover.BUSY):
-        say = (lambda _: None) if arguments.json else print
-        restarts.restart_all(cluster, only_pending=arguments.if_pending, say=say)
+        restarts.restart_all(cluster, only_pending=arguments.if_pending, say=telling(arguments))
     name = cluster.find_master()
     answer(arguments, {"master": name}, f"Done; {name} is the master.")
     return OK

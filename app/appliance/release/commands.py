@@ -1,15 +1,14 @@
 """`luckygas release`, `rollback`, `releases`. Exit codes: 0 good, 1 warning or refused, 2 switched back."""
 
 import argparse
-from collections.abc import Callable
 
 from appliance.backup.taking import RoomError
 from appliance.database.state import NoStateError
-from appliance.output import OK, FailedError, RefusedError, adding, answer, failed, refused
+from appliance.output import OK, FailedError, RefusedError, adding, answer, failed, refused, telling
 from appliance.release import installed, listing, rolling, source
 from appliance.release.places import LOCK, Settings
 from appliance.release.state import State
-from appliance.system import BusyError, end_at_signals, locked, log, open_log
+from appliance.system import BusyError, end_at_signals, locked, open_log
 
 REFUSALS = (BusyError, NoStateError, RefusedError, RoomError)
 BUSY = "another release is under way; follow it by: journalctl -ft luckygas-release"
@@ -55,7 +54,7 @@ def release(arguments: argparse.Namespace) -> int:
             if arguments.playbook and not arguments.again and current and State.load().playbook == wanted:
                 return change(arguments, current)
             if is_new := not installed.is_installed(wanted):
-                say(arguments)(f"{wanted}: building")
+                telling(arguments)(f"{wanted}: building")
                 installed.install(wheel, wanted)
         status = change(arguments, wanted, ["installed"] if is_new else [])
         state = State.load()
@@ -80,7 +79,7 @@ def rollback(arguments: argparse.Namespace) -> int:
 def change(arguments: argparse.Namespace, wanted: str, done: list[str] | None = None) -> int:
     """Bring an installed release into force, and say what that took."""
     changed = rolling.put_in_force(
-        wanted, Settings.load(), with_backup=not arguments.without_backup, say=say(arguments)
+        wanted, Settings.load(), with_backup=not arguments.without_backup, say=telling(arguments)
     )
     changed = [*(done or []), *changed]
     text = f"{wanted} is in force." if changed else f"{wanted} is in force already."
@@ -98,8 +97,3 @@ def show(arguments: argparse.Namespace) -> int:
 def refuse_nothing() -> str:
     """Say that there is nothing yet."""
     raise RefusedError("no release is installed yet: give a wheel, or the source of one")
-
-
-def say(arguments: argparse.Namespace) -> Callable[[str], None]:
-    """Return how to tell how far the work is: to whoever reads words, else to the journal."""
-    return log if arguments.json else lambda text: print(text, flush=True)

@@ -7,7 +7,7 @@ from appliance.backup import watch
 from appliance.database.cluster import Cluster
 from appliance.database.settings import Settings as DatabaseSettings
 from appliance.database.state import Store
-from appliance.output import FailedError, RefusedError
+from appliance.output import FailedError
 from appliance.release import checking, installed, serving
 from appliance.release.places import CURRENT, Settings
 from appliance.release.serving import NotServingError
@@ -39,8 +39,9 @@ def put_in_force(release: str, settings: Settings, *, with_backup: bool, say: Sa
             say(f"{release}: serves on the side first")
             serving.try_out(release)
         roll(release, old, due, say)
-    except (RefusedError, FailedError, NotServingError) as problem:
-        remember(state, Entry(release, began, time.time() - began, FAILED, str(problem)))
+    except BaseException as problem:
+        why = str(problem) or type(problem).__name__
+        remember(state, Entry(release, began, time.time() - began, FAILED, why))
         if isinstance(problem, NotServingError):
             raise FailedError(f"{problem}; {old or 'nothing'} serves as before") from None
         raise

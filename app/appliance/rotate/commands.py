@@ -22,6 +22,7 @@ from appliance.system import BusyError, end_at_signals, locked, log, open_log
 LOCK = Path("/run/luckygas-rotate.lock")
 BUSY = "somebody else replaces secrets at the moment; follow that by: journalctl -ft luckygas-rotate"
 REFUSALS = (BusyError, NoStateError, RefusedError)
+WAY_ON = "Old and new values are good; go on by: luckygas rotate --continue"
 FAILURES = (FailedError, QueryError, ReplyError, SilentError)
 
 
@@ -52,9 +53,10 @@ def run(arguments: argparse.Namespace) -> int:
     except REFUSALS as problem:
         return refused(arguments, problem)
     except FAILURES as problem:
-        return failed(
-            arguments, FailedError(f"{problem}. Old and new values are good; go on by: luckygas rotate --continue")
-        )
+        return failed(arguments, FailedError(f"{problem}. {WAY_ON}"))
+    except BaseException as problem:
+        problem.add_note(WAY_ON)
+        raise
 
 
 def show(arguments: argparse.Namespace) -> int:
