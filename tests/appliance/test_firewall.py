@@ -82,6 +82,43 @@ def test_what_cannot_be_put_in_force_is_taken_back_at_once(world):
     assert world.trials.pending("firewall") is None
 
 
+def test_what_cannot_be_taken_back_stays_to_be_taken_back(world, new_connection):
+    world.begin()
+    world.fails["undo"] = "netlink: busy"
+    with pytest.raises(FailedError, match=r"netlink: busy\. Mend that, then: luckygas firewall revert"):
+        world.trials.revert("firewall", "time is over")
+    assert world.is_as_before()
+    assert world.ran[-1] == "undo", "its timer is left alone"
+    with pytest.raises(RefusedError, match="luckygas firewall revert"):
+        world.trials.confirm("firewall")
+    world.fails.clear()
+    assert world.trials.revert("firewall", "somebody asked for it")
+    assert world.is_as_before()
+    assert world.trials.pending("firewall") is None
+
+
+def test_what_can_neither_be_put_in_force_nor_taken_back_is_not_said_to_be_as_before(world):
+    world.fails = {"apply": "syntax error", "undo": "netlink: busy"}
+    with pytest.raises(FailedError) as told:
+        world.begin()
+    assert "firewall: syntax error" in str(told.value)
+    assert "cannot be put in force: netlink: busy" in str(told.value)
+    assert "is again" not in str(told.value)
+    assert world.is_as_before()
+    assert world.trials.pending("firewall")
+
+
+def test_what_cannot_be_taken_back_gives_way_to_another_trial(world):
+    world.begin()
+    world.fails["undo"] = "no such module"
+    world.begin()
+    assert world.file.read_text() == "tried"
+    assert world.trials.pending("firewall").problem == ""
+    world.fails.clear()
+    assert world.trials.revert("firewall", "time is over")
+    assert world.is_as_before()
+
+
 def test_a_restart_of_the_machine_brings_the_files_back_and_runs_nothing(world):
     world.begin()
     world.ran.clear()

@@ -5,7 +5,7 @@ from argparse import Namespace
 
 import pytest
 
-from appliance.output import OK, WARNING, RefusedError
+from appliance.output import CRITICAL, OK, WARNING, RefusedError
 from appliance.ssh import commands, keys, settings
 from appliance.trial import session, subject
 from appliance.trial.engine import Trials
@@ -109,3 +109,26 @@ def test_passwords_are_a_warning(ssh, trials, monkeypatch, capsys, passwords, co
     monkeypatch.setattr(settings, "effective", lambda: TOLD | {"passwordauthentication": passwords})
     assert subject.run(line("status"), ssh, trials) == code
     assert bool(json.loads(capsys.readouterr().out)["warning"]) == (code == WARNING)
+
+
+def test_what_sshd_does_not_take_back_is_no_success(ssh, monkeypatch, tmp_path, capsys):
+    """The file says what it said before, and so does sshd -T, which reads it; the daemon works by the trial's."""
+    fails: list[str] = []
+    trials = Trials(tmp_path / "trials", lambda command: fails[0] if fails and command[0] == "sh" else "")
+    former = WANTED.replace("Authentication no", "Authentication yes")
+    ssh.confirmed.write_text(former)
+    subject.run(line("apply"), ssh, trials)
+    fails.append("/etc/ssh/sshd_config.d/other.conf: bad option")
+    monkeypatch.setattr(settings, "effective", lambda: TOLD | {"passwordauthentication": "yes"})
+    capsys.readouterr()
+    for act in ("revert", "revert"):
+        assert subject.run(line(act), ssh, trials) == CRITICAL
+        assert "other.conf: bad option" in json.loads(capsys.readouterr().out)["failed"]
+    assert ssh.confirmed.read_text() == former
+    assert subject.run(line("status"), ssh, trials) == CRITICAL
+    assert not json.loads(capsys.readouterr().out)["in_force"]
+    ssh.wanted.write_text(former)
+    assert subject.run(line("apply"), ssh, trials) == CRITICAL, "just that is what cannot be put in force"
+    fails.clear()
+    assert subject.run(line("apply"), ssh, trials) == OK
+    assert subject.run(line("status"), ssh, trials) == WARNING, "passwords"

@@ -74,8 +74,8 @@ def test_a_healthy_appliance_is_ok():
         machine.of_disk("/", 0.5, 10**11),
         machine.of_certificate("lucky-gas", 60),
         parts.of_maintenance(None, NOW),
-        parts.of_firewall("public", on_trial=False, good=True),
-        parts.of_ssh("by a key: mei", "", on_trial=False, good=True),
+        parts.of_firewall("public", good=True),
+        parts.of_ssh("by a key: mei", "", good=True),
     ]
     assert states(checks) == {}
     assert len({check.id for check in checks}) == len(checks)
@@ -120,9 +120,18 @@ def test_each_fault_of_redis_is_one_check(change, expected):
     assert states(parts.of_redis(REDIS | change)) == expected
 
 
-@pytest.mark.parametrize(("on_trial", "good", "expected"), [(True, False, WARNING), (False, False, CRITICAL)])
-def test_a_firewall_that_is_not_the_confirmed_one_is_seen(on_trial, good, expected):
-    assert parts.of_firewall("public", on_trial=on_trial, good=good).severity == expected
+def test_a_firewall_that_is_not_the_confirmed_one_is_seen():
+    assert parts.of_firewall("public", good=False).severity == CRITICAL
+
+
+@pytest.mark.parametrize(
+    ("problem", "severity", "way_out"),
+    [("", WARNING, "luckygas ssh confirm"), ("sshd: bad option", CRITICAL, "luckygas ssh revert")],
+)
+def test_a_trial_is_seen_and_what_does_not_come_back_of_it(problem, severity, way_out):
+    found = parts.of_trial("ssh", problem)
+    assert (found.severity, found.type) == (severity, way_out)
+    assert problem in found.found
 
 
 @pytest.mark.parametrize(

@@ -118,9 +118,10 @@ def edge() -> Iterator[Check]:
 
 def firewall() -> Iterator[Check]:
     """Look at the rules in the kernel."""
-    yield parts.of_firewall(
-        rules.Settings.load().ssh, on_trial=bool(Trials().pending("firewall")), good=rules.is_in_force()
-    )
+    if trial := Trials().pending("firewall"):
+        yield parts.of_trial(trial.name, trial.problem)
+    else:
+        yield parts.of_firewall(rules.Settings.load().ssh, good=rules.is_in_force())
 
 
 def vpn() -> Iterator[Check]:
@@ -134,7 +135,10 @@ def vpn() -> Iterator[Check]:
 def ssh() -> Iterator[Check]:
     """Look at how one logs in."""
     of = Ssh()
-    yield parts.of_ssh(of.words(), of.warning(), on_trial=bool(Trials().pending(of.name)), good=of.is_in_force())
+    if trial := Trials().pending(of.name):
+        yield parts.of_trial(trial.name, trial.problem)
+    else:
+        yield parts.of_ssh(of.words(), of.warning(), good=of.is_in_force())
 
 
 def secrets() -> Iterator[Check]:

@@ -195,11 +195,18 @@ def of_maintenance(since: float | None, now: float) -> Check:
     )
 
 
-def of_firewall(ssh: str, *, on_trial: bool, good: bool) -> Check:
+def of_trial(name: str, problem: str) -> Check:
+    """Judge rules or settings that are on trial."""
+    if problem:
+        why = "the machine may work by what nobody confirmed"
+        found = f"what was before a trial is not in force: {problem}"
+        return Check(name, CRITICAL, found, why, f"luckygas {name} revert")
+    why = "it takes itself back unless a new connection confirms it"
+    return Check(name, WARNING, "what the playbook wants is on trial", why, f"luckygas {name} confirm")
+
+
+def of_firewall(ssh: str, *, good: bool) -> Check:
     """Judge the rules in the kernel."""
-    if on_trial:
-        why = "they take themselves back unless a new connection confirms them"
-        return Check("firewall", WARNING, "rules are on trial", why, "luckygas firewall confirm")
     return judged(
         "firewall",
         good=good,
@@ -222,11 +229,8 @@ def of_vpn(problem: str, number: int, connected: int) -> Check:
     )
 
 
-def of_ssh(who: str, warning: str, *, on_trial: bool, good: bool) -> Check:
+def of_ssh(who: str, warning: str, *, good: bool) -> Check:
     """Judge how one logs in."""
-    if on_trial:
-        why = "they take themselves back unless a new connection confirms them"
-        return Check("ssh", WARNING, "settings are on trial", why, "luckygas ssh confirm")
     if good and warning:
         return Check("ssh", WARNING, warning, "the whole world guesses them, day and night", "luckygas ssh")
     return judged(

@@ -1,4 +1,4 @@
-"""`luckygas trial`: what takes back a change that nobody confirmed. Exit codes: 0 good, 1 refused."""
+"""`luckygas trial`: what takes back a change that nobody confirmed. Exit codes: 0 good, 1 refused, 2 not in force."""
 
 import argparse
 

@@ -4,10 +4,11 @@ What it takes to undo it is on the disk before the first file is touched, so tha
 machine in the middle leaves what nobody confirmed: `recover` runs before anything reads those files at boot.
 """
 
+import contextlib
 import json
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Self
 
@@ -43,6 +44,8 @@ class Trial:
     began: float
     """In seconds since the start of the machine, as the kernel says it of a connection's process."""
     seconds: float
+    problem: str = ""
+    """Why what was there before, whose files are back, could not be put in force; nothing else is on trial any more."""
 
     @property
     def left(self) -> float:
@@ -81,17 +84,21 @@ class Trials:
     ) -> Trial:  # fmt: skip
         """Replace the files and put them in force by `apply`; `undo` is what to run once the former ones are back."""
         with self.lock():
-            self.undo(name, "it was never confirmed, and another one begins")
+            with contextlib.suppress(FailedError):  # what begins takes its place, and leads back to the same files
+                self.undo(name, "it was never confirmed, and another one begins")
             former = {str(file): Former.of(file) for file in files}
             trial = Trial(name, former, [str(word) for word in undo], session.uptime(), seconds)
-            write_file(self.file(name), json.dumps(asdict(trial)) + "\n", mode=0o600)
+            self.keep(trial)
             if problem := self.execute(timer(name, seconds)):
                 self.file(name).unlink()
                 raise FailedError(f"nothing was changed: the timer that would take it back cannot be set: {problem}")
             for file, content in files.items():
                 write_file(file, content, mode=mode)
             if problem := self.execute([str(word) for word in apply]):
-                self.undo(name, "it cannot be put in force")
+                try:
+                    self.undo(name, "it cannot be put in force")
+                except FailedError as other:
+                    raise FailedError(f"{name}: {problem}. {other}") from None
                 raise FailedError(f"{name}: {problem}; what was in force before is again")
             log(f"{name}: on trial for {seconds:g} s")
             return trial
@@ -102,6 +109,8 @@ class Trials:
             trial = self.pending(name)
             if trial is None:
                 raise RefusedError(f"nothing is on trial for the {name}: it was confirmed or taken back already")
+            if trial.problem:
+                raise RefusedError(not_back(trial))
             since = session.connected_at()
             if not here and not session.is_console() and (since is None or since <= trial.began):
                 raise RefusedError(
@@ -118,19 +127,24 @@ class Trials:
             return self.undo(name, why)
 
     def undo(self, name: str, why: str) -> bool:
-        """Undo a trial, for whoever holds the lock."""
+        """Undo a trial, for whoever holds the lock. It stays on record until what was before is in force again."""
         trial = self.pending(name)
         if trial is None:
             return False
         self.restore(trial)
-        problem = self.execute(trial.undo)
+        if problem := self.execute(trial.undo):
+            trial = replace(trial, problem=problem)
+            self.keep(trial)
+            log(f"{not_back(trial)} ({why})")
+            raise FailedError(not_back(trial))
         self.file(name).unlink()
         self.execute(["systemctl", "stop", f"{unit(name)}.timer"])
-        log(
-            f"{name}: taken back, {why}"
-            + (f"; what was there before cannot be put in force: {problem}" if problem else "")
-        )
+        log(f"{name}: taken back, {why}")
         return True
+
+    def keep(self, trial: Trial) -> None:
+        """Write the record of a trial."""
+        write_file(self.file(trial.name), json.dumps(asdict(trial)) + "\n", mode=0o600)
 
     def restore(self, trial: Trial) -> None:
         """Put the former files back."""
@@ -150,6 +164,14 @@ class Trials:
                 self.file(name).unlink()
                 log(f"{name}: taken back, the machine was restarted before anybody confirmed it")
             return names
+
+
+def not_back(trial: Trial) -> str:
+    """Return why a trial that is taken back is not over, and the way out."""
+    return (
+        f"{trial.name}: its files are those of before the trial, but they cannot be put in force: {trial.problem}. "
+        f"Mend that, then: luckygas {trial.name} revert"
+    )
 
 
 def unit(name: str) -> str:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from appliance.output import CRITICAL, OK, WARNING, FailedError, RefusedError, answer, failed, refused
 from appliance.system import BusyError, open_log
-from appliance.trial.engine import Trials, complain
+from appliance.trial.engine import Trials, complain, not_back
 
 
 class Subject:
@@ -27,6 +27,10 @@ class Subject:
 
     def check(self) -> None:
         """Refuse what is wanted when it cannot be right."""
+
+    def is_confirmed(self, wanted: str) -> bool:
+        """Tell whether the confirmed file says just that."""
+        return self.confirmed.exists() and self.confirmed.read_text() == wanted
 
     def is_in_force(self) -> bool:
         """Tell whether the machine works by the confirmed file."""
@@ -78,9 +82,14 @@ def run(arguments: argparse.Namespace, subject: Subject, trials: Trials | None =
 def apply(arguments: argparse.Namespace, subject: Subject, trials: Trials) -> int:
     """Put in force what the playbook wrote, on trial where it is something else than what was confirmed."""
     subject.check()
-    trials.revert(subject.name, "it was never confirmed, and is applied anew")
     wanted = subject.wanted.read_text()
-    if subject.confirmed.exists() and subject.confirmed.read_text() == wanted:
+    try:
+        trials.revert(subject.name, "it was never confirmed, and is applied anew")
+    except FailedError:
+        if subject.is_confirmed(wanted):
+            raise
+        # What is wanted takes the place of what cannot be put in force any more.
+    if subject.is_confirmed(wanted):
         lost = not subject.is_in_force()
         if lost and (problem := complain(subject.load)):
             raise FailedError(problem)
@@ -122,7 +131,9 @@ def revert(arguments: argparse.Namespace, subject: Subject, trials: Trials) -> i
 
 def show(arguments: argparse.Namespace, subject: Subject, trials: Trials) -> int:
     """Show what is in force."""
-    trial, in_force, warning = trials.pending(subject.name), subject.is_in_force(), subject.warning()
+    trial, warning = trials.pending(subject.name), subject.warning()
+    # What could not be put in force is not, whatever its file says.
+    in_force = not (trial and trial.problem) and subject.is_in_force()
     data = {
         "in_force": in_force,
         "on_trial": trial is not None,
@@ -130,7 +141,9 @@ def show(arguments: argparse.Namespace, subject: Subject, trials: Trials) -> int
         "warning": warning,
         **subject.facts(),
     }
-    if trial:
+    if trial and trial.problem:
+        text = f"NOT in force: {not_back(trial)}"
+    elif trial:
         left = f"on trial, for another {data['seconds_left']} s"
         text = f"{left}; luckygas {subject.name} confirm, in a new SSH connection"
     elif in_force:
@@ -138,7 +151,9 @@ def show(arguments: argparse.Namespace, subject: Subject, trials: Trials) -> int
     else:
         text = f"NOT in force: the machine does not work by what was confirmed; luckygas {subject.name} apply"
     answer(arguments, data, text)
-    return WARNING if trial or (in_force and warning) else OK if in_force else CRITICAL
+    if trial:
+        return CRITICAL if trial.problem else WARNING
+    return WARNING if in_force and warning else OK if in_force else CRITICAL
 
 
 ACTS = {"status": show, "apply": apply, "confirm": confirm, "revert": revert}
