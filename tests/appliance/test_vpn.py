@@ -36,7 +36,8 @@ class World:
         self.live: dict[str, str] = {}
         self.own, self.address, self.handshakes = "", "", {}
         self.elsewhere = "192.0.2.7"
-        self.runs, self.works, self.is_vpn_only = True, True, False
+        self.runs, self.enabled, self.works, self.is_vpn_only = True, True, True, False
+        self.cannot = "\0"  # what no file may hold that it is to start with
         self.ran: list[str] = []
         self.made = 0
         self.tell()
@@ -88,11 +89,20 @@ class World:
             )
         elif words[1] == "is-active":
             code = 0 if self.runs else 3
+        elif words[1] == "is-enabled":
+            code = 0 if self.enabled else 1
         elif words[1] in {"reload", "restart"}:
-            code = 0 if self.works else 1
-            if self.works:
+            code = 0 if self.works and self.cannot not in self.file.read_text() else 1
+            if not code:
+                self.runs = True
                 self.read()
+            elif words[1] == "restart":
+                self.stop()
         return subprocess.CompletedProcess(words, code, out, "it broke" if code else "")
+
+    def stop(self) -> None:
+        """Have no interface any more."""
+        self.runs, self.own, self.address, self.live = False, "", "", {}
 
     def acts(self) -> list[str]:
         return [line for line in self.ran if re.match(r"systemctl (reload|restart)", line)]
@@ -104,9 +114,9 @@ class World:
 @pytest.fixture
 def world(tmp_path, monkeypatch):
     world = World(tmp_path, monkeypatch)
-    world.runs = False
+    world.runs = world.enabled = False
     assert main(["vpn", "apply"]) == OK
-    world.runs = True
+    world.runs = world.enabled = True
     world.read()
     return world
 
@@ -216,7 +226,7 @@ def test_what_cannot_be_put_in_force_leaves_all_as_it_was(world, capsys):
 
 
 def test_while_it_does_not_run_it_is_written_down_for_its_next_start(world, capsys):
-    world.runs, world.own, world.live = False, "", {}
+    world.stop()
     assert vpn(capsys, "add", "anna")[0] == OK
     assert world.acts() == []
     world.read()
@@ -262,6 +272,45 @@ def test_another_network_needs_a_restart_and_an_open_door(world, capsys):
     assert (world.address, world.live) == ("10.67.0.1/28", {key("anna"): "10.67.0.2/32", key("ben"): "10.67.0.3/32"})
     assert section(vpn(capsys, "show", "ben")[1]["configuration"], "Address") == "10.67.0.3/32"
     assert vpn(capsys, "apply") == (OK, {"changed": False})
+
+
+def test_one_that_did_not_start_is_started_by_what_the_list_says(world, capsys):
+    vpn(capsys, "add", "anna", "--key", key("anna"))
+    world.stop()
+    assert main(["vpn"]) == CRITICAL
+    assert "wg0 is not there; luckygas vpn apply" in capsys.readouterr().out
+    assert vpn(capsys, "apply") == (OK, {"changed": True})
+    assert world.live == {key("anna"): "10.66.0.2/32"}
+    world.stop()
+    world.works = False
+    code, told = vpn(capsys, "apply")
+    assert code == CRITICAL
+    assert "it broke" in told["failed"]
+
+
+def test_one_that_nobody_enabled_is_not_said_to_be_in_force(world, capsys):
+    world.stop()
+    world.enabled = False
+    capsys.readouterr()
+    assert main(["vpn", "apply"]) == OK
+    assert "systemctl enable --now wg-quick@wg0.service" in capsys.readouterr().out
+    assert world.acts() == []
+
+
+def test_a_restart_that_fails_leaves_no_machine_without_its_vpn(world, capsys):
+    vpn(capsys, "add", "anna", "--key", key("anna"))
+    text, live = world.file.read_text(), dict(world.live)
+    world.tell(network="10.67.0.0/28")
+    world.cannot = "10.67.0.1"
+    code, told = vpn(capsys, "apply")
+    assert code == CRITICAL
+    assert "It runs by its former file" in told["failed"]
+    assert (world.file.read_text(), world.address, world.live) == (text, "10.66.0.1/29", live)
+    assert main(["vpn"]) == CRITICAL, "it is not what the playbook wants"
+    world.works = False
+    code, told = vpn(capsys, "apply")
+    assert code == CRITICAL
+    assert "With its former file it does not run either: it broke" in told["failed"]
 
 
 def test_a_network_that_the_machine_is_in_already_is_refused(world, capsys):

@@ -224,7 +224,7 @@ def of_vpn(problem: str, number: int, connected: int) -> Check:
         good=not problem,
         found=problem or f"{number} may come in, {connected} connected",
         why="who administers this machine cannot come in, or somebody may who should not",
-        what="luckygas vpn apply; systemctl start wg-quick@wg0",
+        what="luckygas vpn apply",
         severity=CRITICAL,
     )
 

@@ -119,8 +119,12 @@ def apply(arguments: argparse.Namespace) -> int:
     settings = Settings.load()
     with alone():
         known = records.load()
-        changed = keep(settings, known, known)
-    answer(arguments, {"changed": changed}, "brought into force" if changed else "in force already")
+        changed = keep(settings, known, known, start=True)
+        problem = wireguard.problem(settings, records.load(), wireguard.look(settings))
+    text = "brought into force" if changed else "in force already"
+    if problem:  # nobody enabled it, as in the middle of an installation
+        text = f"written down for its start: systemctl enable --now {settings.unit}"
+    answer(arguments, {"changed": changed}, text)
     return OK
 
 
@@ -161,18 +165,20 @@ def human(rows: Sequence[dict], problem: str) -> str:
     return "\n".join([f"NOT in force: {problem}; luckygas vpn apply"] * bool(problem) + text)
 
 
-def keep(settings: Settings, former: Sequence[Peer], wanted: Sequence[Peer]) -> bool:
-    """Write who may come in and put it in force; where that fails, all is as it was. Returns whether it was new."""
+def keep(settings: Settings, former: Sequence[Peer], wanted: Sequence[Peer], *, start: bool = False) -> bool:
+    """Write who may come in and put it in force; where that fails, the list is as it was. Returns whether it was new.
+
+    `start`: begin the VPN where it should run and does not.
+    """
     check(settings, former)
     wanted = records.settled(wanted, settings)
     if wanted != former:
         records.save(wanted)
     try:
-        return wireguard.apply(settings, wanted)
+        return wireguard.apply(settings, wanted, start=start)
     except FailedError as problem:
         records.save(former)
-        write_file(wireguard.file_of(settings), wireguard.configuration(settings, former), mode=0o600)
-        raise FailedError(f"{problem}. Who may come in is as it was before") from None
+        raise FailedError(f"{problem}. The list of devices is as it was before") from None
 
 
 def check(settings: Settings, known: Sequence[Peer]) -> None:

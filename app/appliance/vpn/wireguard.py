@@ -98,26 +98,41 @@ def problem(settings: Settings, peers: Sequence[Peer], live: Live | None) -> str
     return f"{', '.join(lost)} cannot come in" if lost else ""
 
 
-def apply(settings: Settings, peers: Sequence[Peer]) -> bool:
+def apply(settings: Settings, peers: Sequence[Peer], *, start: bool = False) -> bool:
     """Bring a VPN that runs to what should be, or write down what it is to start with; returns whether that was new.
 
     The others notice nothing of a reload. A restart, which another key, port or address needs, costs them some seconds.
+    `start`: begin it where it should run and does not.
     """
     file, text = file_of(settings), configuration(settings, peers)
-    is_new = not file.exists() or file.read_text() != text
-    if is_new:
+    former = file.read_text() if file.exists() else None
+    if former != text:
         write_file(file, text, mode=0o600)
     live = look(settings)
-    is_active = not run(["systemctl", "is-active", "--quiet", settings.unit], timeout=TIMEOUT_SECONDS).returncode
-    if not is_active or not problem(settings, peers, live):
-        return is_new
-    act = "reload" if live and has_interface(live, settings) else "restart"
+    is_active = has_state(settings, "active")
+    if not (is_active or (start and has_state(settings, "enabled"))) or not problem(settings, peers, live):
+        return former != text
+    act = "reload" if is_active and live and has_interface(live, settings) else "restart"
+    if not (wrong := order(settings, act) or problem(settings, peers, look(settings))):
+        return True
+    told = f"systemctl {act} {settings.unit}: {wrong}; journalctl -u {settings.unit}"
+    if former not in {None, text}:
+        write_file(file, former, mode=0o600)
+        # A restart stops it first: without another one there would be no VPN at all.
+        again = order(settings, act)
+        told += f". With its former file it does not run either: {again}" if again else ". It runs by its former file"
+    raise FailedError(told)
+
+
+def order(settings: Settings, act: str) -> str:
+    """Have systemd do something with the VPN; returns what it complained of, or nothing."""
     done = run(["systemctl", act, settings.unit], timeout=TIMEOUT_SECONDS)
-    if done.returncode or (wrong := problem(settings, peers, look(settings))):
-        raise FailedError(
-            f"systemctl {act} {settings.unit}: {done.stderr.strip() or wrong}; journalctl -u {settings.unit}"
-        )
-    return True
+    return (done.stderr.strip() or f"ended with {done.returncode}") if done.returncode else ""
+
+
+def has_state(settings: Settings, state: str) -> bool:
+    """Tell whether systemd says that the VPN is active, or enabled."""
+    return not run(["systemctl", f"is-{state}", "--quiet", settings.unit], timeout=TIMEOUT_SECONDS).returncode
 
 
 def configuration(settings: Settings, peers: Iterable[Peer]) -> str:
