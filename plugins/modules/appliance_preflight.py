@@ -172,10 +172,16 @@ def way(installed: str, version: str, stops: list[str]) -> list[str]:
 
     found = f"version: this checkout is {version}, the machine has {installed}"
     if order(installed) > order(version):
-        return [f"{found} already. Check out {installed}; an older service alone comes back by luckygas rollback."]
+        way_out = f"Merge what the machine has: git fetch --tags, git merge {installed}"
+        return [f"{found} already. {way_out}; an older service alone comes back by luckygas rollback."]
     left_out = [stop for stop in stops if order(installed) < order(stop) < order(version)][:1]
-    way_out = "Install {0} first (git checkout v{0}, then site.yml), then this one."
-    return [f"{found}, and {stop} may not be left out. {way_out.format(stop)}" for stop in left_out]
+    # Never a checkout: it brings back the answers as they were shipped, and those would be installed. Nor a merge
+    # alone: what this version holds already, it leaves alone.
+    way_out = (
+        "Install {0} first: git reset --keep ORIG_HEAD takes your merge back, then git merge {0}, site.yml. "
+        "Afterwards this one: git merge {1}, site.yml."
+    )
+    return [f"{found}, and {stop} may not be left out. {way_out.format(stop, version)}" for stop in left_out]
 
 
 def listeners(table: str) -> dict[int, str]:

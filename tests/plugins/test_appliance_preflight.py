@@ -1,6 +1,8 @@
 """The look at the machine: every problem is found, named, and comes with a way out."""
 
 import importlib.util
+import re
+import subprocess
 import sys
 from pathlib import Path
 
@@ -174,6 +176,47 @@ def test_one_that_does_is_told_which_to_install_first(installed, version, first)
 def test_an_older_version_than_what_is_there_is_refused():
     (problem,) = preflight.way("0.10.0", "0.9.0", [])
     assert "has 0.10.0 already" in problem
+
+
+@pytest.fixture
+def checkout(tmp_path, monkeypatch):
+    """Return how to run git in the checkout of an operator, whose answers are committed upon version 0.1.0."""
+    (tmp_path / "home").mkdir()
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    monkeypatch.chdir(tmp_path)
+
+    def git(*words: str, place: str = "mine") -> None:
+        me = ["-c", "user.name=me", "-c", "user.email=me@example.tw"]
+        subprocess.run(["git", "-C", place, *me, *words], check=True, capture_output=True)  # noqa: S603, S607
+
+    git("init", "--initial-branch=main", "theirs", place=".")
+    for version in ("0.1.0", "0.2.0", "1.0.0"):
+        Path("theirs/version").write_text(version)
+        Path("theirs/site.yml").write_text(f"site_domain: luckygas.tw\n\n\n# {version}\n")
+        git("add", ".", place="theirs")
+        git("commit", "--message", version, place="theirs")
+        git("tag", version, place="theirs")
+    git("clone", "theirs", "mine", place=".")
+    git("reset", "--hard", "0.1.0")
+    Path("mine/site.yml").write_text("site_domain: gas.example.tw\n\n\n# 0.1.0\n")
+    git("commit", "--all", "--message", "our answers")
+    return git
+
+
+@pytest.mark.parametrize(
+    ("merged", "installed", "stops", "come"),
+    [("1.0.0", "0.1.0", ["0.2.0"], ["0.1.0", "0.2.0", "1.0.0"]), ("0.2.0", "1.0.0", [], ["0.2.0", "1.0.0"])],
+)
+def test_the_way_to_another_version_is_one_that_keeps_the_answers(checkout, merged, installed, stops, come):
+    checkout("merge", "--no-edit", merged)
+    (problem,) = preflight.way(installed, merged, stops)
+    for command, version in zip(
+        re.findall(r"git (fetch --tags|reset --keep \w+|merge [0-9.]+\d)", problem), come, strict=True
+    ):
+        checkout(*command.split())
+        assert Path("mine/version").read_text() == version
+        assert "site_domain: gas.example.tw" in Path("mine/site.yml").read_text()
+    assert "checkout v" not in problem
 
 
 def test_a_taken_port_names_who_has_it():
