@@ -1,6 +1,7 @@
 """What the guide names is there: files, tests, verbs of the command; and what other pages say holds a claim."""
 
 import re
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -45,3 +46,25 @@ def test_its_verbs_are_those_of_the_command(capsys: pytest.CaptureFixture) -> No
         cli.main(["--help"])
     known = set(re.findall(r"^ {4}([a-z-]+)", capsys.readouterr().out, re.MULTILINE))
     assert {text.split()[1] for text in column(2) if text.startswith("luckygas ")} <= known
+
+
+def test_a_bench_has_a_machine_of_its_own_sandbox(tmp_path: Path) -> None:
+    for name, lines in (("image", ""), ("machine", "echo $@ >>made; false")):
+        script = tmp_path / "sandbox" / name
+        script.parent.mkdir(exist_ok=True)
+        script.write_text(f"#!/bin/sh\n{lines}\n")
+        script.chmod(0o755)
+    run = tmp_path / "tests/bench/run"
+    run.parent.mkdir(parents=True)
+    run.write_bytes((ROOT / "tests/bench/run").read_bytes())
+    entered = {"PATH": "/usr/bin:/bin", "LUCKYGAS_ENTERED": "1", "LUCKYGAS_SANDBOX": "second"}
+    subprocess.run(["bash", run], env=entered, check=False, capture_output=True)  # noqa: S603, S607
+    assert (tmp_path / "made").read_text() == "create second-bench\n"
+
+
+def test_what_the_bench_leaves_out_is_said() -> None:
+    """A row or a decision may name a measurement that `make bench` does not make."""
+    benches = {path.name for path in (ROOT / "tests/bench").iterdir() if "." not in path.name} - {"run"}
+    called = set(re.findall(r"^tests/bench/(\w+)", (ROOT / "tests/bench/run").read_text(), re.MULTILINE))
+    head = (ROOT / "docs/guide.md").read_text(encoding="utf-8").split("\n## ")[0]
+    assert benches - called == set(re.findall(r"`tests/bench/(\w+)`", head))
