@@ -48,6 +48,21 @@ def test_its_verbs_are_those_of_the_command(capsys: pytest.CaptureFixture) -> No
     assert {text.split()[1] for text in column(2) if text.startswith("luckygas ")} <= known
 
 
+def test_what_shows_a_promise_changes_nothing_that_serves() -> None:
+    """A restore without --into makes a copy to look at."""
+    acting = re.compile(
+        r"luckygas (db|redis) (?!status)|luckygas (release|rollback|restore-table|backup)\b(?!s)|--into production|"
+        r"luckygas (firewall|ssh|vpn|maintenance) \w|luckygas rotate (?!--list)|(install|site\.yml)(?! --check)|"
+        r"systemctl (start|stop|restart|reload)"
+    )
+    assert [text for text in column(2) if acting.search(text)] == []
+
+
+def test_what_shows_the_memory_of_units_is_asked_of_control_groups() -> None:
+    """A target has none."""
+    assert [text for text in column(2) if re.search(r"systemctl status \S+\.target", text)] == []
+
+
 def test_a_bench_has_a_machine_of_its_own_sandbox(tmp_path: Path) -> None:
     for name, lines in (("image", ""), ("machine", "echo $@ >>made; false")):
         script = tmp_path / "sandbox" / name
