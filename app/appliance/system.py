@@ -153,8 +153,11 @@ def write_file(  # noqa: PLR0913 - each said by name
 
 
 def end_at_signals() -> None:
-    """Have what systemd or a closed terminal sends end the work as Ctrl-C does, so that it is cleaned up."""
-    numbers = (signal.SIGTERM, signal.SIGHUP)
+    """Have what systemd or a closed terminal sends end the work as Ctrl-C does, so that it is cleaned up.
+
+    Under nohup a closed terminal ends nothing.
+    """
+    numbers = [each for each in (signal.SIGTERM, signal.SIGHUP) if signal.getsignal(each) != signal.SIG_IGN]
 
     def end(number: int, _: object) -> None:
         # A closed terminal sends it twice, by its shell and by the kernel: the second one must not end the cleaning up.

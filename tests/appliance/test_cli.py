@@ -113,7 +113,7 @@ def test_what_interrupts_a_rotation_says_the_way_on(monkeypatch, capsys, tmp_pat
 @pytest.mark.usefixtures("journal")
 @pytest.mark.parametrize("number", [signal.SIGHUP, signal.SIGTERM])
 def test_a_signal_ends_a_backup_as_an_error_does(monkeypatch, capsys, number):
-    former = {one: signal.signal(one, signal.SIG_IGN) for one in (signal.SIGHUP, signal.SIGTERM)}
+    former = {one: signal.signal(one, lambda *_: None) for one in (signal.SIGHUP, signal.SIGTERM)}
     monkeypatch.setattr(backup.Settings, "load", lambda: signal.raise_signal(number))
     try:
         assert cli.main(["backups"]) == CRITICAL

@@ -48,15 +48,29 @@ def test_a_lock_keeps_others_out_and_goes_with_its_holder(tmp_path: Path) -> Non
         raise BlockingIOError  # of the work, and not of the lock
 
 
+@pytest.fixture
+def handlers():
+    """Have what happens at signals be as it was before."""
+    former = {one: signal.getsignal(one) for one in (signal.SIGHUP, signal.SIGTERM)}
+    yield
+    for one, handler in former.items():
+        signal.signal(one, handler)
+
+
+@pytest.mark.usefixtures("handlers")
 def test_a_second_signal_does_not_end_the_cleaning_up() -> None:
     """A closed terminal sends two, and systemd another kind."""
-    former = {one: signal.getsignal(one) for one in (signal.SIGHUP, signal.SIGTERM)}
-    try:
-        end_at_signals()
-        with pytest.raises(KeyboardInterrupt, match="SIGHUP"):
-            signal.raise_signal(signal.SIGHUP)
+    end_at_signals()
+    with pytest.raises(KeyboardInterrupt, match="SIGHUP"):
         signal.raise_signal(signal.SIGHUP)
+    signal.raise_signal(signal.SIGHUP)
+    signal.raise_signal(signal.SIGTERM)
+
+
+@pytest.mark.usefixtures("handlers")
+def test_a_closed_terminal_ends_nothing_under_nohup() -> None:
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    end_at_signals()
+    signal.raise_signal(signal.SIGHUP)
+    with pytest.raises(KeyboardInterrupt, match="SIGTERM"):
         signal.raise_signal(signal.SIGTERM)
-    finally:
-        for one, handler in former.items():
-            signal.signal(one, handler)
