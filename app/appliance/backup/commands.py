@@ -28,7 +28,7 @@ from appliance.database.cluster import Cluster
 from appliance.database.postgres import QueryError
 from appliance.database.settings import Instance, Settings
 from appliance.database.state import NoStateError, Store
-from appliance.output import CRITICAL, OK, WARNING, RefusedError, say
+from appliance.output import CRITICAL, OK, RefusedError, refused, say
 from appliance.system import BusyError, end_at_signals
 
 DUE = "due"
@@ -80,8 +80,7 @@ def run(arguments: argparse.Namespace) -> int:
     try:
         return arguments.function(arguments, Store(), Cluster(Settings.load()))
     except REFUSALS as problem:
-        say(json.dumps({"refused": str(problem)}) if getattr(arguments, "json", False) else f"Refused: {problem}")
-        return WARNING
+        return refused(arguments, problem)
 
 
 def back_up(arguments: argparse.Namespace, store: Store, cluster: Cluster) -> int:

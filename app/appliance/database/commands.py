@@ -19,7 +19,7 @@ from appliance.database.postgres import QueryError
 from appliance.database.processes import UnkillableError
 from appliance.database.settings import Settings
 from appliance.database.state import NoStateError, State, Store
-from appliance.output import OK, WARNING, RefusedError, adding, answer, refused
+from appliance.output import OK, WARNING, RefusedError, adding, answer, refused, telling
 from appliance.system import BusyError, log, open_log
 
 REFUSALS = (BusyError, RefusedError, NoStateError, QueryError, UnkillableError)
@@ -110,7 +110,7 @@ def join(arguments: argparse.Namespace, store: Store, cluster: Cluster) -> int:
 
 def roll(arguments: argparse.Namespace, store: Store, cluster: Cluster) -> int:
     """Restart all instances."""
-    say = (lambda _: None) if arguments.json else print
+    say = telling(arguments)
     state = restarts.restart_all(store, cluster, only_pending=arguments.if_pending, say=say)
     return told(arguments, state, f"Done; {state.primary} leads.")
 
