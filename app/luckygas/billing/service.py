@@ -167,18 +167,22 @@ def settle_at_door(session: Session, *, money: AtDoor, by: str, today: date) -> 
     invoices.want(session, sale=sale)
     if money.cash_twd:
         _check_amount(session, customer_id=money.customer_id, amount_twd=money.cash_twd, field="cash_twd")
-        booking = ledger.Booking(
-            kind=ledger.EntryKind.PAYMENT,
-            day=today,
-            by=by,
-            order_id=money.order_id,
-            driver_id=money.driver_id,
-            lines=[
-                ledger.Line.cash(money.cash_twd, driver_id=money.driver_id),
-                ledger.Line.debt(-money.cash_twd, customer_id=money.customer_id),
-            ],
-        )
-        ledger.post(session, booking=booking)
+        for_order = min(money.cash_twd, money.total_twd)
+        # What pays older debts is about no order: a bill would set it against deliveries that it is yet to ask for.
+        for order_id, amount_twd in ((money.order_id, for_order), (None, money.cash_twd - for_order)):
+            if amount_twd:
+                booking = ledger.Booking(
+                    kind=ledger.EntryKind.PAYMENT,
+                    day=today,
+                    by=by,
+                    order_id=order_id,
+                    driver_id=money.driver_id,
+                    lines=[
+                        ledger.Line.cash(amount_twd, driver_id=money.driver_id),
+                        ledger.Line.debt(-amount_twd, customer_id=money.customer_id),
+                    ],
+                )
+                ledger.post(session, booking=booking)
     if money.deposit_twd:
         deposit = customers.DepositIn(amount_twd=money.deposit_twd, driver_id=money.driver_id)
         customers.move_deposit(session, customer_id=money.customer_id, deposit=deposit, by=by, today=today)

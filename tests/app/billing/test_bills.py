@@ -105,6 +105,18 @@ def test_the_oldest_bill_is_paid_first(
         assert left() == expected
 
 
+def test_cash_for_an_older_bill_is_not_taken_off_later_deliveries(
+    client: FlaskClient, session: Session, monthly: Customer, deliver, today: date
+) -> None:
+    deliver(monthly)
+    older = bill(session, monthly, today).id
+    deliver(monthly, cash_twd=3400)
+    assert client.get(f"/api/v1/bills/{older}").json["open_twd"] == 0
+    assert bill(session, monthly, today) is None
+    deliver(monthly)
+    assert bill(session, monthly, today).amount_twd == 1700
+
+
 def test_who_transfers_gets_a_bill_of_that_order_alone(client: FlaskClient, session, deliver, account) -> None:
     customer = make_customer(session)
     deliver(customer)
