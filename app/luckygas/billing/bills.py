@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from datetime import date, timedelta
 from typing import Final
 
-from sqlalchemy import Select, select
+from sqlalchemy import Select, func, select
 from sqlalchemy.orm import Session
 
 from luckygas.billing.models import Bill, BillItem, CustomerAccount
@@ -62,10 +62,16 @@ def find(session: Session, *, query: BillQuery, before_id: int, count: int) -> S
 
 
 def open_twd(session: Session, *, bill: Bill) -> int:
-    """Return what is not paid yet of a bill, if the oldest debt is paid first."""
-    owed = ledger.owed(session, customer_id=bill.customer_id)
+    """Return what is not paid yet of a bill, if the oldest debt is paid first; what was taken back pays as money does.
+
+    So the bills of a customer never ask together for more than is owed.
+    """
+    customer_id = bill.customer_id
+    owed = ledger.owed(session, customer_id=customer_id)
+    newer = select(func.sum(Bill.amount_twd)).where(Bill.customer_id == customer_id, Bill.id > bill.id)
     newest = max(item.entry_id for item in bill.items)
-    later = ledger.charged_after(session, customer_id=bill.customer_id, entry_id=newest)
+    unbilled = ledger.charges(session, customer_id=customer_id, besides=_billed(customer_id), after=newest)
+    later = int(session.scalar(newer) or 0) + max(0, sum(unbilled.values()))
     return max(0, min(bill.amount_twd, owed - later))
 
 

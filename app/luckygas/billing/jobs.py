@@ -28,11 +28,14 @@ def month(session: Session, held: Resources, *, customer_id: int, until: str) ->
 
 @job("billing.pay_into")
 def pay_into(session: Session, held: Resources, *, bill_id: int) -> None:
-    """Have the bank open the account of a bill; without a bank the bill stays without one."""
+    """Have the bank open the account of a bill for what is not paid of it; there is none without a bank, or for 0."""
     if not held.clients.banking.is_configured:
         return
     bill = bills.get(session, bill_id=bill_id)
-    number = held.clients.banking.open_account(reference=f"bill-{bill.id}", amount_twd=bill.amount_twd)
+    open_twd = bills.open_twd(session, bill=bill)
+    if not open_twd:
+        return
+    number = held.clients.banking.open_account(reference=f"bill-{bill.id}", amount_twd=open_twd)
     bills.note_pay_into(session, bill_id=bill.id, number=number)
 
 

@@ -180,17 +180,18 @@ def who_was_charged(session: Session, *, amount_twd: int, since: date, count: in
     return [customer_id for customer_id in found if owed(session, customer_id=customer_id) >= amount_twd]
 
 
-def charges(
+def charges(  # noqa: PLR0913 - each said by name
     session: Session,
     *,
     customer_id: int,
     besides: Select[tuple[int]],
     period: tuple[date, date] | None = None,
     order_id: int | None = None,
+    after: int = 0,
 ) -> dict[int, int]:
     """Return what each entry about an order of a customer adds to their debt, by its id, the oldest first.
 
-    `besides` selects ids that are left out; `period` is a first and a last day.
+    `besides` selects ids that are left out; `period` is a first and a last day, `after` the entry before the first.
     """
     statement = (
         select(Entry.id, func.sum(EntryLine.amount_twd))
@@ -200,27 +201,13 @@ def charges(
             EntryLine.account == Account.RECEIVABLE,
             Entry.order_id.is_not(None) if order_id is None else Entry.order_id == order_id,
             Entry.id.not_in(besides),
+            EntryLine.entry_id > after,
         )
     )
     if period is not None:
         statement = statement.where(Entry.day.between(*period))
     rows = session.execute(statement.group_by(Entry.id).order_by(Entry.id))
     return {entry_id: int(amount) for entry_id, amount in rows}
-
-
-def charged_after(session: Session, *, customer_id: int, entry_id: int) -> int:
-    """Return what orders added to a customer's debt since an entry."""
-    statement = (
-        select(func.coalesce(func.sum(EntryLine.amount_twd), 0))
-        .join(Entry)
-        .where(
-            EntryLine.customer_id == customer_id,
-            EntryLine.account == Account.RECEIVABLE,
-            EntryLine.entry_id > entry_id,
-            Entry.order_id.is_not(None),
-        )
-    )
-    return int(session.scalars(statement).one())
 
 
 def balances(session: Session) -> dict[Account, int]:

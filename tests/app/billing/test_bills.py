@@ -10,7 +10,8 @@ from sqlalchemy.orm import Session
 
 import partners as stub
 from factories import make_customer
-from luckygas.billing import bills, jobs
+from luckygas.billing import bills, jobs, service
+from luckygas.billing.schemas import Method, PaymentIn
 from luckygas.clients import Clients
 from luckygas.customers.models import Customer
 from luckygas.errors import NotFound
@@ -35,6 +36,19 @@ def bill(session: Session, customer: Customer, until: date) -> bills.Bill | None
     made = bills.of_month(session, customer_id=customer.id, until=until, today=until + timedelta(days=1))
     session.commit()
     return made
+
+
+def cancel_newest(client: FlaskClient, customer: Customer) -> None:
+    (order, *_) = client.get(f"/api/v1/orders?customer_id={customer.id}&status=delivered").json["items"]
+    seen = {"If-Match": f'"{order["version"]}"'}
+    path = f"/api/v1/orders/{order['id']}/cancel"
+    assert client.post(path, json={"reason": "退貨"}, headers=seen).json["status"] == "cancelled"
+
+
+def open_bills(client: FlaskClient, customer: Customer) -> int:
+    """Return what the customer's bills ask for together."""
+    made = client.get(f"/api/v1/bills?customer_id={customer.id}").json["items"]
+    return sum(client.get(f"/api/v1/bills/{one['id']}").json["open_twd"] for one in made)
 
 
 def test_a_monthly_account_is_agreed_once(client: FlaskClient, monthly: Customer, account, today: date) -> None:
@@ -77,9 +91,7 @@ def test_what_was_taken_back_is_set_against_the_next_bill(
 ) -> None:
     deliver(monthly)
     assert bill(session, monthly, today).amount_twd == 1700
-    (order,) = client.get(f"/api/v1/orders?customer_id={monthly.id}").json["items"]
-    seen = {"If-Match": f'"{order["version"]}"'}
-    client.post(f"/api/v1/orders/{order['id']}/cancel", json={"reason": "退貨"}, headers=seen)
+    cancel_newest(client, monthly)
     assert bill(session, monthly, today) is None
     for _ in range(2):
         deliver(monthly)
@@ -117,6 +129,16 @@ def test_cash_for_an_older_bill_is_not_taken_off_later_deliveries(
     assert bill(session, monthly, today).amount_twd == 1700
 
 
+def test_a_cancelled_delivery_is_asked_for_by_no_bill(client: FlaskClient, session: Session, deliver) -> None:
+    customer = make_customer(session)
+    for left in (1700, 3400):
+        deliver(customer, by_transfer=True)
+        assert open_bills(client, customer) == left
+    for left in (1700, 0):
+        cancel_newest(client, customer)
+        assert open_bills(client, customer) == left
+
+
 def test_who_transfers_gets_a_bill_of_that_order_alone(client: FlaskClient, session, deliver, account) -> None:
     customer = make_customer(session)
     deliver(customer)
@@ -151,8 +173,13 @@ def test_the_job_bills_the_month_it_was_given(session: Session, monthly: Custome
     assert (made.customer_id, made.until) == (monthly.id, today)
 
 
-def test_the_bank_opens_an_account_for_a_bill_once(app: Flask, session: Session, monthly, deliver, today) -> None:
+def test_the_bank_opens_an_account_for_what_is_open_once(app: Flask, session: Session, monthly, deliver, today) -> None:
+    def pay(amount_twd: int) -> None:
+        payment = PaymentIn(customer_id=monthly.id, method=Method.CASH, amount_twd=amount_twd)
+        service.pay(session, payment=payment, by="tests", today=today)
+
     deliver(monthly)
+    pay(1000)
     made = bill(session, monthly, today)
     resources = Resources.of(app)
     jobs.pay_into(session, resources, bill_id=made.id)
@@ -164,5 +191,10 @@ def test_the_bank_opens_an_account_for_a_bill_once(app: Flask, session: Session,
         number = made.pay_into
         jobs.pay_into(session, held, bill_id=made.id)
         assert made.pay_into == number == partners.accounts[f"bill-{made.id}"]
+        assert {body["amount_twd"] for path, body in partners.requests if path.endswith("virtual-accounts")} == {700}
+        pay(700)
+        partners.requests.clear()
+        jobs.pay_into(session, held, bill_id=made.id)
+        assert partners.requests == []
     with pytest.raises(NotFound):
         jobs.pay_into(session, held, bill_id=999_999)
