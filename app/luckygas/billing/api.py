@@ -41,7 +41,7 @@ def account(customer_id: int) -> service.Standing:
 @versioned
 @blueprint.output(AccountOut)
 def agree(customer_id: int, terms: AccountIn, seen: Collection[int]) -> service.Standing:
-    """Begin or end a monthly account (月結)."""
+    """Begin or end a monthly account (月結); one that ends has its last bill made."""
     today = resources().today()
     return service.agree(current_session(), customer_id=customer_id, terms=terms, seen=seen, today=today)
 

@@ -105,13 +105,20 @@ def standing(session: Session, *, customer_id: int) -> Standing:
 
 
 def agree(session: Session, *, customer_id: int, terms: AccountIn, seen: Collection[int], today: date) -> Standing:
-    """Begin or end a monthly account from today on, unless somebody else changed what was agreed."""
+    """Begin or end a monthly account from today on, unless somebody else changed what was agreed.
+
+    One that ends has its last bill made, since nobody looks for its deliveries any more.
+    """
     customers.lock(session, customer_id=customer_id)
     row = session.get(CustomerAccount, customer_id, populate_existing=True)
     EditedMeanwhile.check(f"the account of customer {customer_id}", seen=seen, found=row.version if row else 0)
     if row is None:
         row = CustomerAccount(customer_id=customer_id, version=0)
         session.add(row)
+    if row.monthly_since and not terms.is_monthly:
+        # After the close of today, deliveries are booked on the next day.
+        until = ledger.days.open_day(session, wanted=today)
+        bills.of_month(session, customer_id=customer_id, until=until, today=today)
     row.version += 1
     row.monthly_since = (row.monthly_since or today) if terms.is_monthly else None
     session.flush()

@@ -117,6 +117,30 @@ def test_the_oldest_bill_is_paid_first(
         assert left() == expected
 
 
+@pytest.mark.parametrize("begins_again", [False, True])
+def test_a_monthly_account_that_ends_has_its_last_bill(
+    client: FlaskClient, monthly: Customer, deliver, *, begins_again: bool
+) -> None:
+    deliver(monthly)
+    path = f"/api/v1/customers/{monthly.id}/account"
+    for version, is_monthly in ((1, False), (2, True)) if begins_again else ((1, False),):
+        agreed = client.put(path, json={"is_monthly": is_monthly}, headers={"If-Match": f'"{version}"'})
+        assert agreed.status_code == 200
+    (last,) = client.get(f"/api/v1/bills?customer_id={monthly.id}").json["items"]
+    assert last["amount_twd"] == 1700
+
+
+def test_what_was_delivered_after_the_close_is_on_the_last_bill(
+    client: FlaskClient, monthly: Customer, deliver, today: date
+) -> None:
+    body = {"day": str(today), "accept_differences": True}
+    assert client.post("/api/v1/closings", json=body).status_code == 201
+    deliver(monthly)  # booked on tomorrow
+    path = f"/api/v1/customers/{monthly.id}/account"
+    assert client.put(path, json={"is_monthly": False}, headers={"If-Match": '"1"'}).status_code == 200
+    assert open_bills(client, monthly) == 1700
+
+
 def test_cash_for_an_older_bill_is_not_taken_off_later_deliveries(
     client: FlaskClient, session: Session, monthly: Customer, deliver, today: date
 ) -> None:
