@@ -69,6 +69,8 @@ def report(session: Session, *, day: date, has_centre: bool) -> Report:
         for driver_id in sorted(set(found), key=lambda driver_id: driver_id or 0)
     ]
     tally = invoices.tally(session, order_ids=order_ids)
+    concerned = [*order_ids, *ledger.days.taken_back(session, day=day)]
+    astray = invoices.astray(session, order_ids=concerned) if has_centre else ()
     total = total_of(shares)
     placed_twd = sum(order.total_twd for order in orders.get_many(session, order_ids=order_ids))
     return Report(
@@ -79,7 +81,7 @@ def report(session: Session, *, day: date, has_centre: bool) -> Report:
         differences=[
             *_money_differences(shares, total=total, placed_twd=placed_twd),
             *_cylinder_differences(total),
-            *(_invoice_differences(tally, total=total) if has_centre else ()),
+            *(_invoice_differences(tally, total=total, astray=astray) if has_centre else ()),
         ],
     )
 
@@ -192,11 +194,16 @@ def _cylinder_differences(total: Share) -> Iterable[str]:
             yield f"{wanted}, {exchange.delivered} delivered"
 
 
-def _invoice_differences(tally: invoices.Tally, *, total: Share) -> Iterable[str]:
+def _invoice_differences(
+    tally: invoices.Tally, *, total: Share, astray: Iterable[tuple[invoices.Invoice, orders.OrderStatus]]
+) -> Iterable[str]:
     if tally.wanted:
         yield f"{tally.wanted} e-invoices over {tally.wanted_twd} TWD are not issued yet"
     if (invoiced := tally.wanted_twd + tally.issued_twd + tally.void_twd) != total.sales_twd:
         yield f"the e-invoices come to {invoiced} TWD, the sales to {total.sales_twd} TWD"
+    for invoice, became in astray:
+        word = "void" if invoice.status == invoices.InvoiceStatus.VOID else "not void"
+        yield f"order {invoice.order_id} is {became}, its e-invoice {invoice.number} is {word}"
 
 
 def _by_size(item: tuple[Key, Exchange]) -> int:

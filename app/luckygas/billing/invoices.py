@@ -113,6 +113,17 @@ def tally(session: Session, *, order_ids: Sequence[int]) -> Tally:
     return Tally(**found)
 
 
+def astray(session: Session, *, order_ids: Sequence[int]) -> Sequence[tuple[Invoice, orders.OrderStatus]]:
+    """Return which of these orders' invoices are void or not against what became of the order, each with that."""
+    became = {order.id: orders.OrderStatus(order.status) for order in orders.get_many(session, order_ids=order_ids)}
+    against = {
+        (InvoiceStatus.VOID, orders.OrderStatus.DELIVERED),
+        (InvoiceStatus.ISSUED, orders.OrderStatus.CANCELLED),
+    }
+    rows = session.scalars(select(Invoice).where(Invoice.order_id.in_(order_ids)).order_by(Invoice.id))
+    return [(row, became[row.order_id]) for row in rows if (row.status, became[row.order_id]) in against]
+
+
 def waiting(session: Session, *, at_most: int) -> tuple[int, datetime | None]:
     """Return how many invoices are wanted and not issued, counted up to `at_most`, and since when the oldest is."""
     wanted = select(Invoice.created_at).where(Invoice.status == InvoiceStatus.WANTED).order_by(Invoice.id)

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any, Final
 
-from sqlalchemy import func, select
-from sqlalchemy.orm import Session
+from sqlalchemy import BigInteger, case, func, select
+from sqlalchemy.orm import Session, aliased
 
 from luckygas.errors import NotFound, WrongState
 from luckygas.ledger.models import Account, Closing, Entry, EntryKind, EntryLine
@@ -14,10 +14,16 @@ from luckygas.ledger.models import Account, Closing, Entry, EntryKind, EntryLine
 # The same number as in the migration that made `ledger_open_day`.
 _LOCK: Final = 0x6C75636B796461
 
+REVERSAL_OF: Final = "reversal-"
+"""What the reference of a reversal begins with; the id of the entry that it meets follows."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Turnover:
-    """What the entries of one kind, of one driver or of nobody, did to one account on a day, in whole TWD."""
+    """What the entries of one kind, of one driver or of nobody, did to one account on a day, in whole TWD.
+
+    A reversal is of the kind of what it meets: cash that was not handed in after all did not come in from a customer.
+    """
 
     kind: EntryKind
     driver_id: int | None
@@ -75,8 +81,18 @@ def seal(session: Session, *, day: date, report: dict[str, Any], by: str) -> Clo
 
 def turnover(session: Session, *, day: date) -> Sequence[Turnover]:
     """Add up the lines of a day."""
-    kinds = (Entry.kind, Entry.driver_id, EntryLine.account)
-    statement = select(*kinds, func.sum(EntryLine.amount_twd)).join(EntryLine).where(Entry.day == day).group_by(*kinds)
+    met = aliased(Entry)
+    # Only what a reversal refers to ends with the id of an entry; a condition might be looked at after the cast.
+    met_id = case((Entry.kind == EntryKind.REVERSAL, func.substr(Entry.reference, len(REVERSAL_OF) + 1)))
+    kinds = (func.coalesce(met.kind, Entry.kind), Entry.driver_id, EntryLine.account)
+    statement = (
+        select(*kinds, func.sum(EntryLine.amount_twd))
+        .select_from(Entry)
+        .join(EntryLine)
+        .outerjoin(met, met.id == met_id.cast(BigInteger))
+        .where(Entry.day == day)
+        .group_by(*kinds)
+    )
     return [
         Turnover(kind=EntryKind(kind), driver_id=driver_id, account=Account(account), amount_twd=int(amount))
         for kind, driver_id, account, amount in session.execute(statement)
@@ -88,6 +104,12 @@ def sold(session: Session, *, day: date) -> Sequence[Sold]:
     sales = select(Entry.order_id, Entry.driver_id).where(Entry.day == day, Entry.kind == EntryKind.SALE)
     rows = session.execute(sales.order_by(Entry.id))
     return [Sold(order_id=order_id, driver_id=driver_id) for order_id, driver_id in rows]
+
+
+def taken_back(session: Session, *, day: date) -> Sequence[int]:
+    """Return the orders whose sale was taken back on a day."""
+    returns = select(Entry.order_id).where(Entry.day == day, Entry.kind == EntryKind.RETURN)
+    return session.scalars(returns.order_by(Entry.id)).all()
 
 
 def get(session: Session, *, closing_id: int) -> Closing:

@@ -119,7 +119,7 @@ def reverse(session: Session, *, entry_id: int, day: date, by: str, reason: str)
         by=by,
         order_id=entry.order_id,
         driver_id=entry.driver_id,
-        reference=f"reversal-{entry.id}",
+        reference=f"{days.REVERSAL_OF}{entry.id}",
         note=reason,
         lines=_opposite(entry),
     )

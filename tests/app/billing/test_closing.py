@@ -69,6 +69,12 @@ def sell(session: Session, day: date) -> Entry:
     return entry
 
 
+def cancel(client: FlaskClient, order_id: int) -> None:
+    path = f"/api/v1/orders/{order_id}"
+    seen = {"If-Match": client.get(path).headers["ETag"]}
+    assert client.post(f"{path}/cancel", json={"reason": "退貨"}, headers=seen).status_code == 200
+
+
 @pytest.fixture
 def paid(session: Session, today: date) -> None:
     """Let the bank have reported a payment today."""
@@ -123,6 +129,22 @@ def test_what_does_not_agree_is_said_and_closed_only_when_that_is_known(
     assert close(accept_differences=True).json["report"]["differences"] == said
 
 
+def test_a_hand_in_that_was_a_mistake_is_on_the_report_as_if_it_had_not_been(
+    client: FlaskClient, deliver, driver: Driver
+) -> None:
+    deliver(None, cash_twd=1000)
+    mistyped = client.post("/api/v1/hand-ins", json={"driver_id": driver.id, "counted_twd": 10_000}).json
+    path = f"/api/v1/ledger/entries/{mistyped['entry_id']}/reversal"
+    assert client.post(path, json={"reason": "多打一個零"}).status_code == 201
+    client.post("/api/v1/hand-ins", json={"driver_id": driver.id, "counted_twd": 1000})
+    found = client.get(f"{PATH}/preview").json
+    (own,) = found["shares"]
+    assert [own[name] for name in ("cash_twd", "handed_in_twd", "cash_difference_twd", "cash_left_twd")] == [
+        1000, 1000, 0, 0,
+    ]  # fmt: skip
+    assert found["differences"] == []
+
+
 def test_without_a_centre_nobody_misses_its_invoices(deliver, close, driver: Driver) -> None:
     deliver(None)
     made = close()
@@ -137,6 +159,39 @@ def test_an_invoice_over_another_amount_is_said(client: FlaskClient, session: Se
     session.commit()
     (said,) = client.get(f"{PATH}/preview").json["differences"]
     assert said == "the e-invoices come to 1600 TWD, the sales to 1700 TWD"
+
+
+@pytest.mark.usefixtures("centre")
+def test_an_invoice_that_is_not_where_its_order_is_is_said(
+    client: FlaskClient, session: Session, deliver, issue, close
+) -> None:
+    deliver(None)
+    deliver(None)
+    issue()
+    kept, voided = session.scalars(select(Invoice).order_by(Invoice.id))
+    cancel(client, kept.order_id)
+    voided.status = InvoiceStatus.VOID
+    session.commit()
+    said = [
+        f"order {kept.order_id} is cancelled, its e-invoice {kept.number} is not void",
+        f"order {voided.order_id} is delivered, its e-invoice {voided.number} is void",
+    ]
+    assert client.get(f"{PATH}/preview").json["differences"] == said
+    assert close().status_code == 409
+
+
+@pytest.mark.usefixtures("centre")
+def test_an_invoice_of_an_earlier_day_that_should_be_void_is_said(
+    client: FlaskClient, session: Session, deliver, issue, close
+) -> None:
+    deliver(None)
+    issue()
+    closed = close().json
+    kept = session.scalars(select(Invoice)).one()
+    cancel(client, kept.order_id)
+    tomorrow = date.fromisoformat(closed["day"]) + timedelta(days=1)
+    (said,) = client.get(f"{PATH}/preview?day={tomorrow}").json["differences"]
+    assert said == f"order {kept.order_id} is cancelled, its e-invoice {kept.number} is not void"
 
 
 def test_cylinders_that_were_not_delivered_as_ordered_are_said(client: FlaskClient, session, deliver, issue) -> None:
