@@ -78,9 +78,11 @@ def change(order_id: int, order: OrderChange, seen: Collection[int]) -> Order:
 @versioned
 @blueprint.output(OrderOut)
 def cancel(order_id: int, body: CancelIn, seen: Collection[int]) -> Order:
-    """Cancel an order; one that was delivered owes nothing any more."""
-    by, today = current_principal().id, resources().today()
-    return service.cancel(current_session(), order_id=order_id, seen=seen, by=by, today=today, reason=body.reason)
+    """Cancel an order; one that was delivered owes nothing any more, and that takes `billing:write` as well."""
+    session, today = current_session(), resources().today()
+    return service.cancel(
+        session, order_id=order_id, seen=seen, principal=current_principal(), today=today, reason=body.reason
+    )
 
 
 @blueprint.get("/<id:order_id>/events", auth=Permission.ORDERS_READ)

@@ -9,8 +9,9 @@ from zoneinfo import ZoneInfo
 from sqlalchemy import select, text
 from sqlalchemy.orm import Session
 
+from luckygas.access import Permission, Principal
 from luckygas.customers import service as customers
-from luckygas.errors import EditedMeanwhile, FieldError, Invalid, NotFound, WrongState, in_field
+from luckygas.errors import EditedMeanwhile, FieldError, Forbidden, Invalid, NotFound, WrongState, in_field
 from luckygas.jobs.queue import enqueue
 from luckygas.ledger import service as ledger
 from luckygas.orders import prices
@@ -96,12 +97,20 @@ def change(  # noqa: PLR0913 - each said by name
 
 
 def cancel(  # noqa: PLR0913 - each said by name
-    session: Session, *, order_id: int, seen: Collection[int], by: str, today: date, reason: str
+    session: Session, *, order_id: int, seen: Collection[int], principal: Principal, today: date, reason: str
 ) -> Order:
-    """Cancel an order that is still as the caller saw it. What was delivered owes nothing any more."""
+    """Cancel an order that is still as the caller saw it. What was delivered owes nothing any more.
+
+    That undoes a sale, so it raises `Forbidden` for a caller who may not book money.
+    """
+    by = principal.id
     row = _locked(session, order_id=order_id)
     EditedMeanwhile.check(f"order {row.id}", seen=seen, found=row.version)
     if row.status == OrderStatus.DELIVERED:
+        if not principal.may(Permission.BILLING_WRITE):
+            raise Forbidden(
+                f"order {row.id} was delivered: that needs {Permission.BILLING_WRITE}, so leave it to the office"
+            )
         ledger.take_back(session, order_id=row.id, day=today, by=by, reason=reason)
         enqueue(session, "billing.invoice", lock=invoice_lock(row.id), order_id=row.id)
     return move(session, order_id=order_id, to=OrderStatus.CANCELLED, by=by, note=reason)

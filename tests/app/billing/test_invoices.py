@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 import partners as stub
 from factories import TODAY, make_customer, make_driver, make_order, new_client
 from luckygas import worker
+from luckygas.access import Principal, Role
 from luckygas.billing import invoices, service
 from luckygas.billing.models import Invoice
 from luckygas.clients import BREAKERS
@@ -23,6 +24,7 @@ from luckygas.resources import Resources
 from partners import Partners
 
 LATER = timedelta(hours=1)
+OFFICE = Principal(id="tests", role=Role.DISPATCHER)
 
 
 @pytest.fixture
@@ -91,7 +93,7 @@ def cancel(committed) -> Callable[[int], None]:
     def go(order_id: int) -> None:
         with committed() as session:
             seen = {orders.get(session, order_id=order_id).version}
-            orders.cancel(session, order_id=order_id, seen=seen, by="tests", today=TODAY, reason="退貨")
+            orders.cancel(session, order_id=order_id, seen=seen, principal=OFFICE, today=TODAY, reason="退貨")
 
     return go
 

@@ -1,9 +1,12 @@
+from collections.abc import Callable
+
 import pytest
 from flask.testing import FlaskClient
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from factories import make_customer, make_order
+from luckygas.access import Role
 from luckygas.drivers.models import Driver
 
 PAYMENTS = "/api/v1/payments"
@@ -99,6 +102,23 @@ def test_what_was_paid_for_a_cancelled_delivery_is_given_back(
     assert client.post(PAYMENTS, json=refund | {"amount_twd": -1701}).status_code == 409
     assert client.post(PAYMENTS, json=refund).json["owed_twd"] == 0
     assert balances(client) == {"driver_cash": 1700, "till": -1700}
+
+
+def test_only_who_may_book_money_cancels_what_was_delivered(
+    client: FlaskClient, client_as: Callable[[Role], FlaskClient], session: Session, deliver, account
+) -> None:
+    customer, shop = make_customer(session), client_as(Role.SERVICE)
+    deliver(customer)
+    (order,) = client.get(f"/api/v1/orders?customer_id={customer.id}").json["items"]
+    path, seen = f"/api/v1/orders/{order['id']}/cancel", {"If-Match": f'"{order["version"]}"'}
+    refused = shop.post(path, json={"reason": "退貨"}, headers=seen)
+    assert (refused.status_code, refused.json["code"]) == (403, "forbidden")
+    assert "billing:write" in refused.json["detail"]
+    assert account(customer)["owed_twd"] == 1700
+    placed = make_order(session, customer)
+    session.commit()
+    cancelled = shop.post(f"/api/v1/orders/{placed.id}/cancel", json={"reason": "退貨"}, headers={"If-Match": '"1"'})
+    assert cancelled.status_code == 200
 
 
 def test_cancelling_what_was_not_delivered_books_nothing(client: FlaskClient, session: Session) -> None:
