@@ -23,6 +23,13 @@ _SUGGEST_FOR: Final = timedelta(days=62)
 _MOST_SUGGESTED: Final = 20
 
 
+def unknown(session: Session, *, settlements: Sequence[Settlement]) -> Sequence[Settlement]:
+    """Return those that are not booked yet; somebody else may book them meanwhile."""
+    told = select(BankPayment.bank_id).where(BankPayment.bank_id.in_([settlement.id for settlement in settlements]))
+    known = set(session.scalars(told))
+    return [settlement for settlement in settlements if settlement.id not in known]
+
+
 def receive(session: Session, *, settlement: Settlement, today: date) -> bool:
     """Book money that came in, on its customer if it was paid into the account of a bill; tell whether it was new."""
     row = BankPayment(

@@ -59,10 +59,16 @@ def statements(session: Session, held: Resources) -> None:
     client, today = held.clients.banking, held.today()
     if not client.is_configured:
         return
+    # All is read before any of it is booked: customers and the books are held from the first booking on.
+    came = []
     try:
         for day in bank.days_to_read(session, today=today):
-            for settlement in client.settlements(day=day):
-                bank.receive(session, settlement=settlement, today=today)
-            bank.note_read(session, day=day, now=datetime.now(UTC), today=today)
+            settlements = client.settlements(day=day)
+            # Asking the database after each day also keeps it from ending this transaction as an idle one.
+            came.append((day, bank.unknown(session, settlements=settlements)))
     except Away as away:
         logger.warning("the bank's statement was not read", extra={"reason": str(away)})
+    for day, settlements in came:
+        for settlement in settlements:
+            bank.receive(session, settlement=settlement, today=today)
+        bank.note_read(session, day=day, now=datetime.now(UTC), today=today)

@@ -4,18 +4,23 @@ from datetime import UTC, date, datetime, timedelta
 from types import SimpleNamespace
 
 import pytest
+from flask import Flask
 from flask.testing import FlaskClient
+from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 import partners as stub
-from factories import make_customer
+from factories import make_customer, make_order
 from luckygas.billing import bank, bills, jobs
 from luckygas.billing.models import Bill
 from luckygas.clients import Clients
 from luckygas.clients.banking import Settlement
+from luckygas.clients.http import Away
+from luckygas.customers import service as customers
 from luckygas.customers.models import Customer
 from luckygas.ledger import service as ledger
 from luckygas.resources import Resources
+from statements import asked
 
 PATH = "/api/v1/bank-payments"
 ACCOUNT = "99880010000001"
@@ -151,6 +156,42 @@ def test_the_statement_is_read_when_the_bank_answers(app, session: Session, bill
             session.commit()
             assert account(customer)["owed_twd"] == owed
         assert ledger.balances(session)[ledger.Account.BANK] == 1705
+
+
+def test_nobody_waits_while_the_bank_is_asked(committing_app: Flask) -> None:
+    """A payment was found on one day's statement; while the next is read, deliveries and the close of a day go on."""
+    resources = Resources.of(committing_app)
+    today = resources.today()
+    with resources.sessions.begin() as session:
+        customer = make_customer(session)
+        order = make_order(session, customer)
+        sale = ledger.Sale(order_id=order.id, customer_id=customer.id, total_twd=1700)
+        ledger.sell(session, sale=sale, day=today, by="tests")
+        bill = bills.of_order(session, customer_id=customer.id, order_id=order.id, today=today)
+        bills.note_pay_into(session, bill_id=bill.id, number=ACCOUNT)
+        customer_id = customer.id
+    statements: list[int] = []
+
+    def settlements(*, day: date) -> list[Settlement]:
+        statements.append(len(seen))
+        with resources.sessions.begin() as other:
+            other.connection().execute(text("SET LOCAL lock_timeout = '1ms'"))
+            customers.lock(other, customer_id=customer_id)
+            ledger.days.pause(other)
+        if day == today:
+            raise Away
+        return [settlement(day.day, amount=100, day=day)]
+
+    held = SimpleNamespace(
+        clients=SimpleNamespace(banking=SimpleNamespace(is_configured=True, settlements=settlements)),
+        today=lambda: today,
+    )
+    with resources.sessions.begin() as session, asked(session.connection()) as seen:
+        jobs.statements(session, held)
+    # The database ends a transaction in which nothing is asked for long: something is between any two of these calls.
+    assert len(set(statements)) == len(statements) == 3
+    with resources.sessions() as session:
+        assert ledger.owed(session, customer_id=customer_id) == 1500  # what came before the bank was away
 
 
 def test_without_a_bank_no_statement_is_read(app, session: Session) -> None:
