@@ -52,11 +52,15 @@ def want(session: Session, *, sale: ledger.Sale) -> Invoice | None:
 
 
 def bring_about(session: Session, *, order_id: int, centre: EInvoice, now: datetime) -> None:
-    """Issue the invoice of a delivered order, void that of a cancelled one; nothing if it is there already."""
-    row = _locked(session, order_id=order_id)
+    """Issue the invoice of a delivered order, void that of a cancelled one; nothing if it is there already.
+
+    It is held only when the centre has answered, since the centre may tell of it before that.
+    """
+    row = session.scalar(select(Invoice).where(Invoice.order_id == order_id))
     if row is None or row.status == InvoiceStatus.VOID:
         return
     order = orders.get(session, order_id=order_id)
+    number, issued = row.number, None
     if row.status == InvoiceStatus.WANTED:
         # Also for an order that is cancelled by now: an earlier attempt may have got through and lost its answer, and
         # what is not known by its number cannot be voided.
@@ -64,9 +68,14 @@ def bring_about(session: Session, *, order_id: int, centre: EInvoice, now: datet
         issued = centre.issue(
             reference=f"{_REFERENCE}{order_id}", buyer=row.buyer, items=items, total_twd=row.amount_twd
         )
+        number = issued.number
+    is_cancelled = order.status == orders.OrderStatus.CANCELLED
+    if is_cancelled:
+        centre.void(number=str(number), reason="訂單取消")
+    row = _locked(session, order_id=order_id)
+    if issued is not None and row.status == InvoiceStatus.WANTED:
         _note_issued(row, issued, now=now)
-    if order.status == orders.OrderStatus.CANCELLED:
-        centre.void(number=str(row.number), reason="訂單取消")
+    if is_cancelled and row.status != InvoiceStatus.VOID:
         _note_void(row, now=now)
     session.flush()
 

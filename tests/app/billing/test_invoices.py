@@ -3,6 +3,7 @@
 import dataclasses
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
 
 import pytest
 from flask import Flask
@@ -15,7 +16,9 @@ from luckygas import worker
 from luckygas.access import Principal, Role
 from luckygas.billing import invoices, service
 from luckygas.billing.models import Invoice
+from luckygas.billing.schemas_partners import InvoiceNews
 from luckygas.clients import BREAKERS
+from luckygas.clients.einvoice import Issued
 from luckygas.clients.http import Account
 from luckygas.config import Settings, WorkerSettings
 from luckygas.jobs import queue
@@ -24,6 +27,7 @@ from luckygas.resources import Resources
 from partners import Partners
 
 LATER = timedelta(hours=1)
+NUMBER = "AB10000001"
 OFFICE = Principal(id="tests", role=Role.DISPATCHER)
 
 
@@ -155,6 +159,28 @@ def test_what_was_cancelled_before_the_centre_answered_ends_void(
     work()
     number = partners.invoices[f"order{order_id}"]["number"]
     assert (states(committed), partners.void) == ([("void", number)], [number])
+
+
+def test_the_centre_may_tell_of_an_invoice_before_it_answers(committed, sell, cancel) -> None:
+    """Its news of an invoice come while it is being asked for that one: they do not wait for its own answer."""
+    order_id = sell()
+    cancel(order_id)
+    asked: list[str] = []
+
+    def tell(what: str) -> None:
+        asked.append(what)
+        with committed() as session:
+            news = InvoiceNews(reference=f"order{order_id}", number=NUMBER, random_code="1234", status=what)
+            assert invoices.hear(session, news=news, now=datetime.now(UTC))
+
+    def issue(**_: object) -> Issued:
+        tell("issued")
+        return Issued(number=NUMBER, random_code="1234")
+
+    centre = SimpleNamespace(issue=issue, void=lambda **_: tell("void"))
+    with committed() as session:
+        invoices.bring_about(session, order_id=order_id, centre=centre, now=datetime.now(UTC))
+    assert (states(committed), asked) == ([("void", NUMBER)], ["issued", "void"])
 
 
 def test_a_gift_has_no_invoice(committed, work, partners: Partners) -> None:
