@@ -136,6 +136,12 @@ class InternalError(Problem):
     status, code, title = 500, "internal_error", "Something broke on our side"
 
 
+class OutcomeUnknown(Problem):
+    """The database went while it was told to keep a change, and did not say any more whether it had."""
+
+    status, code, title = 504, "outcome_unknown", "It may have been done, or not"
+
+
 class Unavailable(Problem):
     """Something that this request needs is away for the moment."""
 

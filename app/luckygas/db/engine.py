@@ -61,6 +61,10 @@ class StandbyBehind(Exception):  # noqa: N818 - a state, not a defect
     """The standby shows what is older than a reader may get."""
 
 
+class CommitUnanswered(exc.SQLAlchemyError):
+    """The connection broke during a COMMIT: what the transaction wrote is there, or nothing of it."""
+
+
 def create(*, url: str, password: str, application_name: str, pool_size: int, only_reads: bool = False) -> Engine:
     """Return an engine that connects on first use. `url` is a libpq URI without a password.
 
@@ -90,9 +94,10 @@ def create(*, url: str, password: str, application_name: str, pool_size: int, on
 def is_unavailable(error: Exception) -> bool:
     """Tell whether `error` says that the database is away, overloaded or changing its leader.
 
-    Such a request may work when it is sent again; anything else is a defect.
+    Such a request may work when it is sent again, though after `CommitUnanswered` it would perhaps do its work twice;
+    anything else is a defect.
     """
-    if isinstance(error, (exc.OperationalError, exc.InterfaceError, exc.TimeoutError)):
+    if isinstance(error, (exc.OperationalError, exc.InterfaceError, exc.TimeoutError, CommitUnanswered)):
         return True
     if not isinstance(error, exc.DBAPIError):
         return False

@@ -5,9 +5,11 @@ from contextlib import contextmanager
 
 from flask import g
 from sqlalchemy import event
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session, sessionmaker
 
 from luckygas import spans
+from luckygas.db.engine import CommitUnanswered
 
 
 def current_session() -> Session:
@@ -19,16 +21,30 @@ def current_session() -> Session:
 
 @contextmanager
 def transaction(sessions: sessionmaker[Session]) -> Iterator[None]:
-    """Commit what the request wrote when the block succeeds, otherwise roll all of it back."""
+    """Commit what the request wrote when the block succeeds, otherwise roll all of it back.
+
+    Raises `CommitUnanswered` when nobody can tell which of the two happened.
+    """
     g.sessions = sessions
     try:
         yield
         if "session" in g:
-            with spans.within("commit"):
-                g.session.commit()
+            _commit(g.session)
     finally:
         if "session" in g:
             g.pop("session").close()
+
+
+def _commit(session: Session) -> None:
+    session.flush()  # what breaks in here is certainly not kept
+    try:
+        with spans.within("commit"):
+            session.commit()
+    except DBAPIError as error:
+        # A server that says why it did not commit, such as that a lock took too long, has rolled back.
+        if not error.connection_invalidated:
+            raise
+        raise CommitUnanswered(str(error.orig)) from error
 
 
 def after_commit(session: Session, act: Callable[[], object]) -> None:

@@ -18,6 +18,7 @@ from luckygas.errors import (
     Invalid,
     MalformedRequest,
     NotFound,
+    OutcomeUnknown,
     PayloadTooLarge,
     Problem,
     Unauthenticated,
@@ -161,8 +162,8 @@ def _kinds(operation: Document, rule: Rule, view: View) -> set[type[Problem]]:
         kinds |= {MalformedRequest, PayloadTooLarge, UnsupportedMediaType, Invalid}
     if access_of(view) != PUBLIC:
         kinds |= {Unauthenticated, Forbidden, Unavailable}
-        if rule.methods - READING:
-            kinds |= {CsrfTokenMissing}
+    if rule.methods - READING:
+        kinds |= {OutcomeUnknown} if access_of(view) == PUBLIC else {OutcomeUnknown, CsrfTokenMissing}
     if is_versioned(view):
         kinds |= {EditedMeanwhile, VersionMissing}
     if price_of(view).cost:

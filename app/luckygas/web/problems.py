@@ -4,21 +4,24 @@ import logging
 from http import HTTPStatus
 from typing import Annotated, Final
 
-from flask import Flask, Response, g, request
+from flask import Flask, Response, current_app, g, request
 from pydantic import BaseModel, Field
 from werkzeug.exceptions import HTTPException
 
-from luckygas.db.engine import is_unavailable
+from luckygas.db.engine import CommitUnanswered, is_unavailable
 from luckygas.errors import (
     InternalError,
     MalformedRequest,
     MethodNotAllowed,
     NotFound,
+    OutcomeUnknown,
     PayloadTooLarge,
     Problem,
     Unavailable,
 )
+from luckygas.web import idempotency
 from luckygas.web.addresses import DOCUMENTATION
+from luckygas.web.auth import READING
 
 MEDIA_TYPE: Final = "application/problem+json"
 RETRY_AFTER_SECONDS: Final = 2
@@ -89,14 +92,33 @@ def _from_http_exception(error: HTTPException) -> Response | HTTPException:
 
 def _from_unexpected(error: Exception) -> Response:
     """Answer what nobody foresaw; what it was stands in the log alone."""
+    problem: Problem
     if is_unavailable(error):
         logger.warning("the database did not serve this request", extra={"reason": str(error.__cause__ or error)})
-        problem: Problem = Unavailable(
-            f"the database does not answer at the moment: send the request again in {RETRY_AFTER_SECONDS} seconds",
-            headers={"Retry-After": str(RETRY_AFTER_SECONDS)},
-        )
+        problem = _from_unavailable(error)
     else:
         logger.error("unexpected failure", exc_info=error)
         problem = InternalError("this is a defect on our side: tell us the request_id, we find the cause in our log")
     problem.__cause__ = error
     return respond(problem)
+
+
+def _from_unavailable(error: Exception) -> Problem:
+    """Return when to send the request again; or that it is better to look first, since it may have been done."""
+    if isinstance(error, CommitUnanswered) and not _may_be_repeated():
+        return OutcomeUnknown(
+            "the database went away while it stored this, so it may have been done: look whether it was before you send"
+            f" it again; where {idempotency.HEADER} is taken, a request with one can simply be sent again"
+        )
+    return Unavailable(
+        f"the database does not answer at the moment: send the request again in {RETRY_AFTER_SECONDS} seconds",
+        headers={"Retry-After": str(RETRY_AFTER_SECONDS)},
+    )
+
+
+def _may_be_repeated() -> bool:
+    """Tell whether sending this request once more does nothing twice."""
+    if request.method in READING:
+        return True
+    view = current_app.view_functions.get(request.endpoint or "")
+    return view is not None and idempotency.is_idempotent(view) and idempotency.HEADER in request.headers

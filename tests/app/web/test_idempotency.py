@@ -4,14 +4,15 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
+import psycopg
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
-from sqlalchemy import Connection, func, insert, select, update
+from sqlalchemy import Connection, PoolProxiedConnection, func, insert, select, update
 from sqlalchemy.orm import Session
 from werkzeug.test import TestResponse
 
-from factories import customer_body, make_customer, make_key, order_body
+from factories import customer_body, make_customer, make_key, new_client, order_body
 from luckygas.access import Role
 from luckygas.accounts.keys import Key
 from luckygas.customers.models import Customer
@@ -202,3 +203,32 @@ def test_who_waits_too_long_is_asked_to_come_again(
     assert answer.status_code == 409
     assert answer.json["code"] == "request_in_progress"
     assert answer.headers["Retry-After"] == "1"
+
+
+@pytest.mark.parametrize(
+    ("headers", "told"),
+    [({}, (504, "outcome_unknown", None)), ({"Idempotency-Key": "k"}, (503, "unavailable", "2"))],
+    ids=["without a key", "with a key"],
+)
+def test_whoever_cannot_know_whether_it_was_done_is_told_to_look_first(
+    committing_app: Flask, monkeypatch: pytest.MonkeyPatch, headers: dict, told: tuple[int, str, str | None]
+) -> None:
+    held = Resources.of(committing_app)
+    with held.sessions.begin() as session:
+        body = order_body(make_customer(session).id)
+    client = new_client(committing_app)
+    commit = held.engine.dialect.do_commit
+
+    def commit_and_go(connection: PoolProxiedConnection) -> None:
+        commit(connection)
+        connection.driver_connection.close()
+        raise psycopg.OperationalError("server closed the connection unexpectedly")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(held.engine.dialect, "do_commit", commit_and_go)
+        answer = client.post(ORDERS, json=body, headers=headers)
+    assert (answer.status_code, answer.json["code"], answer.headers.get("Retry-After")) == told
+    if headers:
+        assert client.post(ORDERS, json=body, headers=headers).headers["Idempotency-Replayed"] == "true"
+    with held.sessions() as session:
+        assert count(session, Order) == 1
