@@ -13,7 +13,7 @@ from luckygas.resources import Resources
 
 AT_ONCE = 6
 
-type Send = Callable[[str, str, dict], int]
+type Send = Callable[[str, str, dict | str], int]
 
 
 @pytest.fixture
@@ -22,9 +22,10 @@ def send(committing_app: Flask) -> Send:
     with Resources.of(committing_app).sessions.begin() as session:
         key = make_key(session).reveal()
 
-    def send(method: str, path: str, body: dict) -> int:
+    def send(method: str, path: str, body: dict | str) -> int:
         client = committing_app.test_client()
-        return client.open(path, method=method, json=body, headers={"X-API-Key": key, "If-Match": '"1"'}).status_code
+        sent = {"json": body} if isinstance(body, dict) else {"data": body.encode(), "content_type": "text/csv"}
+        return client.open(path, method=method, headers={"X-API-Key": key, "If-Match": '"1"'}, **sent).status_code
 
     return send
 
@@ -77,3 +78,9 @@ def test_a_payment_is_reversed_once(committing_app: Flask, send: Send) -> None:
         booking = ledger.Booking(kind=ledger.EntryKind.PAYMENT, day=TODAY, by="tests", lines=[line, bank])
         path = f"/api/v1/ledger/entries/{ledger.post(session, booking=booking).id}/reversal"
     assert at_once(lambda _: send("POST", path, {"reason": "x"})) == {201: 1, 409: AT_ONCE - 1}
+
+
+def test_a_file_of_customers_is_imported_once(send: Send) -> None:
+    lines = [f"household,王小明{number},09{number:08},臺北市大同區民生西路 {number} 號" for number in range(50)]
+    file = "\r\n".join(["kind,name,mobile,address", *lines])
+    assert at_once(lambda _: send("POST", "/api/v1/customers/import", file)) == {200: 1, 422: AT_ONCE - 1}

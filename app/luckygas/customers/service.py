@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Sequence
 from datetime import date
+from typing import Final
 
 from sqlalchemy import ColumnElement, Text, cast, func, or_, select, union
 from sqlalchemy.orm import Session
@@ -11,6 +12,9 @@ from luckygas.customers.schemas import CustomerIn, CustomerQuery, DepositIn
 from luckygas.drivers import service as drivers
 from luckygas.errors import EditedMeanwhile, FieldError, Invalid, NotFound, WrongState, in_field
 from luckygas.ledger import service as ledger
+
+# Any number will do: whoever creates those that are not known yet waits for whoever else does.
+_IMPORT_LOCK: Final = 0x637573746F6D6572
 
 
 def create(session: Session, *, customer: CustomerIn) -> Customer:
@@ -28,6 +32,7 @@ def create_many(session: Session, *, new: Sequence[CustomerIn], dry_run: bool) -
     The fields of its errors are the places in `new`. Who has the name and the mobile number of somebody else is taken
     for the same customer.
     """
+    session.execute(select(func.pg_advisory_xact_lock(_IMPORT_LOCK)))
     seen: dict[tuple[str, str], int] = {}
     known = _known(session, mobiles=[customer.mobile for customer in new])
     errors = []
