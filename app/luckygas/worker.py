@@ -20,6 +20,7 @@ from luckygas.db import login
 from luckygas.deliveries import jobs as _deliveries  # noqa: F401
 from luckygas.jobs import queue
 from luckygas.jobs import upkeep as _upkeep  # noqa: F401
+from luckygas.jobs.reports import Reports
 from luckygas.ledger import jobs as _ledger  # noqa: F401
 from luckygas.ops import tracing
 from luckygas.ops.logging import configuration
@@ -72,21 +73,22 @@ def run(settings: Settings, own: WorkerSettings, *, wait: bool = True) -> None:
 
 
 async def _work(app: App, held: Resources, *, wait: bool) -> None:
-    async with app.open_async():
-        rescue = asyncio.create_task(_rescue(app))
-        try:
-            await app.run_worker_async(
-                name="luckygas",
-                wait=wait,
-                concurrency=CONCURRENCY,
-                delete_jobs="successful",
-                additional_context={"resources": held},
-                shutdown_graceful_timeout=GRACE_SECONDS,
-                update_heartbeat_interval=HEARTBEAT_SECONDS,
-                stalled_worker_timeout=LOST_AFTER_SECONDS,
-            )
-        finally:
-            rescue.cancel()
+    """Do jobs until told to stop, or until something fails without which some of them would never be done."""
+    app.job_manager = reports = Reports(app)
+    async with app.open_async(), asyncio.TaskGroup() as group:
+        beside = [group.create_task(_rescue(app)), group.create_task(reports.until_one_fails())]
+        await app.run_worker_async(
+            name="luckygas",
+            wait=wait,
+            concurrency=CONCURRENCY,
+            delete_jobs="successful",
+            additional_context={"resources": held},
+            shutdown_graceful_timeout=GRACE_SECONDS,
+            update_heartbeat_interval=HEARTBEAT_SECONDS,
+            stalled_worker_timeout=LOST_AFTER_SECONDS,
+        )
+        for task in beside:
+            task.cancel()
 
 
 async def _rescue(app: App) -> None:

@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
+from procrastinate.exceptions import ConnectorException
+from procrastinate.manager import JobManager
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
@@ -66,8 +68,8 @@ def control() -> Iterator[Control]:
 
 
 @pytest.fixture
-def work(committing_app: Flask, environ: dict[str, str], settings: Settings) -> Callable[[], None]:
-    return lambda: worker.run(settings, WorkerSettings.from_environ(environ), wait=False)
+def work(committing_app: Flask, environ: dict[str, str], settings: Settings) -> Callable[..., None]:
+    return lambda *, wait=False: worker.run(settings, WorkerSettings.from_environ(environ), wait=wait)
 
 
 @pytest.fixture
@@ -193,6 +195,47 @@ def test_a_job_whose_worker_is_gone_is_taken_over(control, committed, work, monk
     work()
     work()
     assert effects(committed) == ["job 1", "job 2"]
+
+
+@pytest.mark.parametrize("broken", ["finish_job", "retry_job", "get_stalled_jobs"])
+def test_a_worker_that_cannot_keep_the_books_of_its_jobs_ends_and_the_next_one_does_them(
+    control, committed, work, monkeypatch, broken: str
+) -> None:
+    real, failed = getattr(JobManager, broken), []
+
+    async def fail_once(manager: JobManager, *arguments: object, **options: object) -> object:
+        if not failed:
+            failed.append(broken)
+            raise ConnectorException
+        return await real(manager, *arguments, **options)
+
+    def fail_first() -> None:
+        if broken == "retry_job" and len(control.ran) == 1:
+            raise ZeroDivisionError("on purpose")
+
+    monkeypatch.setattr(JobManager, broken, fail_once)
+    control.act = fail_first
+    enqueue(committed, 1)
+    too_late = threading.Timer(90, os.kill, (os.getpid(), signal.SIGTERM))
+    too_late.start()
+    with pytest.raises(ExceptionGroup) as ended:
+        work(wait=True)
+    assert ended.group_contains(ConnectorException)
+    too_late.cancel()
+    eventually(lambda: again_at_once(committed) or work() or not statuses(committed), "the end of the job")
+    assert effects(committed) == ["job 1"]
+
+
+def test_what_only_a_newer_release_can_do_waits_for_it(control, committed, work) -> None:
+    enqueue(committed, 1)
+    with committed() as session:
+        session.execute(text("UPDATE procrastinate_jobs SET task_name = 'tests.newer'"))
+    work()
+    assert statuses(committed) == ["todo"]
+    with committed() as session:
+        session.execute(text("UPDATE procrastinate_jobs SET task_name = 'tests.note', scheduled_at = NULL"))
+    work()
+    assert effects(committed) == ["job 1"]
 
 
 def test_a_scheduled_job_begins_by_itself(committed, settings, environ, schedule) -> None:
