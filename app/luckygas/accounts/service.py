@@ -5,7 +5,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, Final, cast
 
-from sqlalchemy import ARRAY, Row, Text, any_, func, literal, select
+from sqlalchemy import ARRAY, Row, Text, any_, func, literal, or_, select
 from sqlalchemy.orm import Session
 
 from luckygas.access import GRANTS, Permission, Principal, Role, Tier
@@ -101,6 +101,17 @@ def principal_of(row: ApiKey | Row[Any]) -> Principal:
     """Return what the holder of a key is to the rest of the service."""
     scopes = None if row.scopes is None else frozenset(row.scopes)
     return Principal(f"key:{row.id}", Role(row.role), scopes=scopes, tier=Tier(row.tier))
+
+
+def principals_like(session: Session, *, principal: str) -> set[str]:
+    """Return as whom the holder of `principal` calls: also by keys that it replaced, or that replaced it."""
+    kind, _, key_id = principal.partition(":")
+    if kind != "key":
+        return {principal}
+    keys = select(ApiKey.id, ApiKey.replaces).where(ApiKey.id == key_id).cte(recursive=True)
+    beside = or_(ApiKey.id == keys.c.replaces, ApiKey.replaces == keys.c.id)
+    keys = keys.union(select(ApiKey.id, ApiKey.replaces).join(keys, beside))
+    return {principal, *(f"key:{found}" for found in session.scalars(select(keys.c.id)))}
 
 
 def forbid_more_than(grantor: Principal, *, role: Role, scopes: Iterable[str] | None) -> None:

@@ -6,6 +6,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from luckygas.access import Principal, Role
+from luckygas.accounts import service as accounts
 from luckygas.drivers.models import Driver
 from luckygas.drivers.schemas import DriverIn
 from luckygas.errors import EditedMeanwhile, FieldError, Forbidden, Invalid, NotFound
@@ -57,12 +58,19 @@ def find(session: Session, *, before_id: int, count: int) -> Sequence[Driver]:
 
 def check_acts_as(session: Session, *, principal: Principal, driver_id: int) -> None:
     """Raise `Forbidden` if the caller is a driver, but not this one. The office may act for all of them."""
-    if principal.role is Role.DRIVER and get(session, driver_id=driver_id).principal != principal.id:
+    if principal.role is not Role.DRIVER:
+        return
+    theirs = get(session, driver_id=driver_id).principal
+    # A driver whose key is rotated goes on with the new one, and meanwhile with both.
+    if theirs != principal.id and theirs not in accounts.principals_like(session, principal=principal.id):
         raise Forbidden(f"this belongs to driver {driver_id}, whom {principal.id} is not: use that driver's key")
 
 
 def _check_principal(session: Session, *, principal: str | None, driver_id: int | None) -> None:
     """Let nobody act as two drivers."""
-    other = session.scalar(select(Driver.id).where(Driver.principal == principal)) if principal else None
-    if other not in {None, driver_id}:
+    if principal is None:
+        return
+    names = accounts.principals_like(session, principal=principal)
+    others = select(Driver.id).where(Driver.principal.in_(names), Driver.id.is_distinct_from(driver_id))
+    if (other := session.scalar(others.limit(1))) is not None:
         raise Invalid.because(FieldError("principal", f"{principal} acts as driver {other} already"))

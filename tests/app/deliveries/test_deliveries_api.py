@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 from werkzeug.test import TestResponse
 
 import partners as stub
-from factories import make_customer, make_cylinder, make_driver, make_order
+from factories import make_customer, make_cylinder, make_driver, make_key, make_order
 from luckygas.access import Role
 from luckygas.clients import Clients
 from luckygas.clients.http import Away
@@ -160,6 +160,27 @@ def test_a_driver_acts_on_their_own_route_alone(
     session.flush()
     session.commit()
     assert theirs.post(f"{PATH}/{route['id']}/start").status_code == 200
+
+
+def test_a_driver_whose_key_is_rotated_goes_on_with_both(
+    client: FlaskClient, session: Session, plan, loaded, driver: Driver
+) -> None:
+    keys = [make_key(session, role=Role.DRIVER).reveal()]
+    driver.principal = f"key:{keys[0].split('_')[2]}"
+    session.commit()
+    orders = [make_order(session) for _ in range(3)]
+    route = plan(*orders).json
+    serials = loaded(6)
+    client.post(f"{PATH}/{route['id']}/start")
+    for _ in range(2):
+        keys.append(client.post(f"/api/v1/keys/{keys[-1].split('_')[2]}/rotation", json={}).json["secret"])
+    for key, order in zip(keys, orders, strict=True):
+        theirs = client.application.test_client()
+        theirs.environ_base["HTTP_AUTHORIZATION"] = f"Bearer {key}"
+        assert deliver(theirs, route, order, serials.pop(), serials.pop()).status_code == 200
+    body = {"name": "林大哥", "mobile": "0912345678", "plate": "R-1", "capacity_kg": 1000}
+    taken = client.post("/api/v1/drivers", json=body | {"principal": f"key:{keys[-1].split('_')[2]}"})
+    assert [error["field"] for error in taken.json["errors"]] == ["principal"]
 
 
 # --- the planner with the map ---
