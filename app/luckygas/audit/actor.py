@@ -6,8 +6,9 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Actor:
-    """Who acts: `person:1`, `key:ab12cd34`, `job:NAME`, `operator:LOGIN`, `service:PROCESS` or `anonymous`.
+    """Who acts.
 
+    That is `person:1`, `key:ab12cd34`, `partner:NAME`, `job:NAME`, `operator:LOGIN`, `service:PROCESS` or `anonymous`.
     `origin` is where that came from, such as the address of a client or the number of a job.
     """
 

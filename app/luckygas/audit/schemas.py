@@ -16,7 +16,10 @@ class AuditQuery(PageQuery):
     actor: (
         Annotated[
             Annotated[Line, Field(max_length=100)],
-            Field(description="Who: person:1, key:ab12cd34, job:NAME, operator:LOGIN, service:PROCESS or anonymous"),
+            Field(
+                description="Who: person:1, key:ab12cd34, partner:NAME, job:NAME, operator:LOGIN, service:PROCESS or "
+                "anonymous"
+            ),
         ]
         | None
     ) = None

@@ -26,7 +26,6 @@ from luckygas.web.auth import current_principal
 from luckygas.web.blueprint import Blueprint
 from luckygas.web.idempotency import idempotent
 from luckygas.web.pagination import page_of
-from luckygas.web.signatures import signed
 
 invoices_blueprint = Blueprint("invoices", __name__, url_prefix=f"{API}/invoices", tag="Invoices")
 bank_blueprint = Blueprint("bank", __name__, url_prefix=f"{API}/bank-payments", tag="Bank")
@@ -82,8 +81,7 @@ def assign(payment_id: int, wanted: AssignIn) -> BankPayment:
     return bank.assign(current_session(), payment_id=payment_id, wanted=wanted, by=by, today=today)
 
 
-@webhooks_blueprint.post("/banking", auth=PUBLIC)
-@signed("banking")
+@webhooks_blueprint.post("/banking", auth=PUBLIC, signed_by="banking")
 @webhooks_blueprint.input(SettlementIn, arg_name="settlement")
 @webhooks_blueprint.output(HeardOut)
 def hear_bank(settlement: SettlementIn) -> dict:
@@ -92,8 +90,7 @@ def hear_bank(settlement: SettlementIn) -> dict:
     return {"is_new": bank.receive(current_session(), settlement=settlement, today=today)}
 
 
-@webhooks_blueprint.post("/einvoice", auth=PUBLIC, problems=[NotFound])
-@signed("einvoice")
+@webhooks_blueprint.post("/einvoice", auth=PUBLIC, signed_by="einvoice", problems=[NotFound])
 @webhooks_blueprint.input(InvoiceNews, arg_name="news")
 @webhooks_blueprint.output(HeardOut)
 def hear_centre(news: InvoiceNews) -> dict:

@@ -27,7 +27,7 @@ def _subject(text: str) -> str:
 def block() -> None:
     """See whom the service keeps out and why, let them in again, or keep somebody out.
 
-    WHOM is an address, key:ID or person:ID. An IPv6 address stands for its network of 64 bits.
+    WHOM is an address, key:ID, person:ID or partner:NAME. An IPv6 address stands for its network of 64 bits.
     """
 
 

@@ -1,4 +1,4 @@
-"""Whom the limits count and the blocks stop: an address, a key or a person."""
+"""Whom the limits count and the blocks stop: an address, a key, a person or an outside company."""
 
 import ipaddress
 import re
@@ -9,7 +9,7 @@ from typing import Final, Self
 
 _IPV6_NETWORK_BITS: Final = 64  # what one customer of a provider has
 _ADDRESS: Final = "address:"
-_NAMED: Final = re.compile(r"key:[0-9a-z]{8}|person:[0-9]{1,19}")
+_NAMED: Final = re.compile(r"key:[0-9a-z]{8}|person:[0-9]{1,19}|partner:[a-z]{1,20}")
 
 type Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
@@ -40,13 +40,13 @@ def network_in(subject: str) -> str | None:
 
 
 def parse(text: str) -> str:
-    """Return whom an operator means by an address, `key:ID` or `person:ID`; otherwise raise `ValueError`."""
+    """Return whom an operator means by an address, `key:ID`, `person:ID` or `partner:NAME`, or raise `ValueError`."""
     if _NAMED.fullmatch(text):
         return text
     try:
         network = network_of(text.removeprefix(_ADDRESS).removesuffix(f"/{_IPV6_NETWORK_BITS}"))
     except ValueError:
-        raise ValueError(f"{text} is none: write an address, key:ID or person:ID") from None
+        raise ValueError(f"{text} is none: write an address, key:ID, person:ID or partner:NAME") from None
     if network is None:
         raise ValueError(f"{text} is this machine itself, which is never stopped")
     return subject_at(network)
@@ -61,7 +61,7 @@ class Trusted:
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """Read networks, `key:ID` and `person:ID`, with blanks between them; otherwise raise `ValueError`."""
+        """Read networks, `key:ID`, `person:ID` and `partner:NAME`, with blanks between, or raise `ValueError`."""
         names = {word for word in text.split() if _NAMED.fullmatch(word)}
         networks: list[Network] = []
         for word in text.split():
@@ -70,7 +70,9 @@ class Trusted:
             try:
                 networks.append(ipaddress.ip_network(word))
             except ValueError:
-                raise ValueError(f"{word} is no network such as 203.0.113.0/24, no key:ID and no person:ID") from None
+                raise ValueError(
+                    f"{word} is no network such as 203.0.113.0/24, no key:ID, no person:ID and no partner:NAME"
+                ) from None
         return cls(tuple(networks), frozenset(names))
 
     def __contains__(self, subject: str) -> bool:

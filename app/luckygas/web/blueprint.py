@@ -11,8 +11,8 @@ from luckygas.access import PUBLIC, Access
 from luckygas.db.session import transaction
 from luckygas.errors import Problem
 from luckygas.resources import resources
-from luckygas.web import refusals, validation
-from luckygas.web.auth import READING, authorise, current_principal
+from luckygas.web import refusals, signatures, validation
+from luckygas.web.auth import READING, authorise, become, current_principal
 from luckygas.web.limits import EXPORT, Limits, Price
 from luckygas.web.reads import Reads
 
@@ -33,6 +33,7 @@ class Blueprint(APIBlueprint):
         rule: str,
         *,
         auth: Access,
+        signed_by: str | None = None,
         standby: bool = False,
         price: Price | None = None,
         problems: Sequence[type[Problem]] = (),
@@ -42,6 +43,7 @@ class Blueprint(APIBlueprint):
     ) -> Callable[[View], View]:
         """Register a view that `auth`, a permission or `PUBLIC`, guards.
 
+        A `PUBLIC` one can be `signed_by` an outside company, and takes requests of nobody else (`web.signatures`).
         `standby` is for lists and reports: a view that writes nothing, needs a permission, and may show what was true
         a moment ago, though never less than what its caller wrote. `price` is what a request takes of its caller's
         limits, and the limits that the route has beside them. `problems` are the kinds that the view itself raises, for
@@ -51,21 +53,22 @@ class Blueprint(APIBlueprint):
         register = super().route(rule, **options)
 
         def registered(view: View) -> View:
-            view = guarded(view, auth, standby=standby, price=price or (EXPORT if csv_answer else _ORDINARY))
+            price_of_view = price or (EXPORT if csv_answer else _ORDINARY)
+            view = guarded(view, auth, signed_by=signed_by, standby=standby, price=price_of_view)
             view.problems, view.takes_csv, view.gives_csv = problems, csv_body, csv_answer
             return register(view)
 
         return registered
 
 
-def guarded(view: View, access: Access, *, standby: bool, price: Price) -> View:
+def guarded(view: View, access: Access, *, signed_by: str | None, standby: bool, price: Price) -> View:
     """Return `view` behind its guard; the answer is complete before the transaction commits."""
 
     @wraps(view)
     def guarded_view(*args: Any, **kwargs: Any) -> Any:
         reads, sessions = Reads.of(current_app), resources().sessions
         if access == PUBLIC:
-            Limits.of(current_app).charge_address(price)
+            _admit_anybody(signed_by, price)
         with refusals.logged():
             if standby:
                 with transaction(sessions):
@@ -79,9 +82,22 @@ def guarded(view: View, access: Access, *, standby: bool, price: Price) -> View:
         return answer
 
     guarded_view.access = access
+    guarded_view.signed_by = signed_by
     guarded_view.standby = standby
     guarded_view.price = price
     return guarded_view
+
+
+def _admit_anybody(signed_by: str | None, price: Price) -> None:
+    """Take what it costs from the company that has to have signed the request and has, otherwise from the address."""
+    limits = Limits.of(current_app)
+    if signed_by is not None:
+        try:
+            become(signatures.signer(signed_by))
+        except Problem:
+            limits.charge_address(price)
+            raise
+    limits.charge_caller(price)
 
 
 def _admit(access: Access, price: Price, *, fresh: bool) -> None:
@@ -100,6 +116,11 @@ def _admit(access: Access, price: Price, *, fresh: bool) -> None:
 def access_of(view: View) -> Access | None:
     """Return what a registered view was guarded with, or None if it was not."""
     return getattr(view, "access", None)
+
+
+def signer_of(view: View) -> str | None:
+    """Return the company that signs the requests to a registered view, or None."""
+    return getattr(view, "signed_by", None)
 
 
 def price_of(view: View) -> Price:

@@ -30,13 +30,12 @@ from luckygas.version import __version__
 from luckygas.web import cookies, examples, idempotency
 from luckygas.web.addresses import API, DOCUMENTATION
 from luckygas.web.auth import READING, CsrfTokenMissing
-from luckygas.web.blueprint import View, access_of, gives_csv, price_of, problems_of, takes_csv
+from luckygas.web.blueprint import View, access_of, gives_csv, price_of, problems_of, signer_of, takes_csv
 from luckygas.web.etags import has_etag
 from luckygas.web.guard import SuspiciousInput
 from luckygas.web.idempotency import IdempotencyKeyReused, RequestInProgress, is_idempotent
 from luckygas.web.limits import RateLimited
 from luckygas.web.problems import MEDIA_TYPE, ProblemOut
-from luckygas.web.signatures import signer_of
 from luckygas.web.spreadsheets import MEDIA_TYPE as CSV
 from luckygas.web.versions import IF_MATCH, VersionMissing, is_versioned
 
@@ -67,7 +66,7 @@ _SIGNATURE: Final = {
     "in": "header",
     "required": True,
     "description": "By the secret shared with {}: `t=SECONDS,v1=HEX`, HMAC-SHA256 of `SECONDS.` and the body",
-    "schema": {"type": "string", "pattern": "^t=[0-9]+,v1=[0-9a-f]{64}$"},
+    "schema": {"type": "string", "pattern": "^t=[0-9]{1,12},v1=[0-9a-f]{64}$"},
 }
 _IF_NONE_MATCH: Final = {
     "name": "If-None-Match",

@@ -12,11 +12,13 @@ from sqlalchemy import func, select
 from werkzeug.test import TestResponse
 
 from factories import make_order
+from luckygas.audit.tables import AuditEntry
 from luckygas.billing import invoices
 from luckygas.billing.models import BankPayment, Invoice
 from luckygas.clients.http import SIGNATURE, Account, signature
 from luckygas.ledger import service as ledger
 from luckygas.resources import Resources
+from luckygas.web.limits import ANONYMOUS
 from partners import SECRET
 
 BANK, CENTRE = "/api/v1/webhooks/banking", "/api/v1/webhooks/einvoice"
@@ -37,9 +39,12 @@ def known(committing_app: Flask) -> Iterator[Flask]:
 
 @pytest.fixture
 def send(known: Flask) -> Send:
-    def go(path: str, body: dict[str, Any], *, secret: str = SECRET, at: float | None = None) -> TestResponse:
+    def go(
+        path: str, body: dict[str, Any], *, secret: str = SECRET, at: float | None = None, address: str = "127.0.0.1"
+    ) -> TestResponse:
         data = json.dumps(body).encode()
-        headers = {SIGNATURE: signature(secret, data, at=int(time.time() if at is None else at))}
+        signed = signature(secret, data, at=int(time.time() if at is None else at))
+        headers = {SIGNATURE: signed, "X-Forwarded-For": address}
         return known.test_client().post(path, data=data, content_type="application/json", headers=headers)
 
     return go
@@ -86,6 +91,30 @@ def test_a_bad_signature_is_refused_before_anything_is_read(known: Flask, send: 
         assert (refused.status_code, refused.json["code"]) == (401, "unauthenticated")
     with Resources.of(known).sessions.begin() as session:
         assert session.scalar(select(func.count()).select_from(BankPayment)) == 0
+
+
+def test_a_company_tells_of_a_whole_day_at_once(known: Flask, send: Send) -> None:
+    limit = ANONYMOUS[0].limit
+    answers = [send(BANK, PAID | {"id": f"S-{number}"}, address="203.0.113.7") for number in range(limit + 40)]
+    assert [answer.status_code for answer in answers] == [200] * len(answers)
+    with Resources.of(known).sessions.begin() as session:
+        assert set(session.scalars(select(AuditEntry.actor).where(AuditEntry.origin.is_not(None)))) == {
+            "partner:banking"
+        }
+
+
+@pytest.mark.parametrize("digits", [13, 400, 5000])
+def test_a_time_of_too_many_digits_is_no_signature(known: Flask, digits: int) -> None:
+    headers = {SIGNATURE: f"t={'9' * digits},v1={'0' * 64}"}
+    assert known.test_client().post(BANK, json=PAID, headers=headers).status_code == 401
+
+
+def test_whoever_signs_for_nobody_is_limited_by_their_address(send: Send) -> None:
+    limit = ANONYMOUS[0].limit
+    answers = [send(BANK, PAID, secret="another", address="203.0.113.8") for _ in range(limit + 1)]  # noqa: S106
+    assert {answer.status_code for answer in answers} <= {401, 403, 429}
+    assert answers[0].status_code == 401
+    assert answers[-1].status_code != 401
 
 
 def test_what_is_not_configured_takes_no_message(app: Flask) -> None:

@@ -122,7 +122,7 @@ def test_an_open_breaker_shows_in_health(app, redis: Redis) -> None:
     assert health.json["checks"]["partners"]["reason"].startswith("sms is tried again in 1")
 
 
-@given(body=st.binary(), other=st.binary(), at=st.integers(0, 2**40))
+@given(body=st.binary(), other=st.binary(), at=st.integers(0, 10**12 - 1))
 def test_only_the_signed_body_passes_and_only_for_minutes(body: bytes, other: bytes, at: int) -> None:
     made = signature("secret", body, at=at)
     assert is_signed("secret", body, made, now=at + 299)

@@ -38,7 +38,7 @@ def test_an_operator_blocks_sees_it_explained_and_lifts_it(run: Callable[..., Re
 
 def test_whom_nobody_can_mean_is_refused_with_the_way_out(run: Callable[..., Result]) -> None:
     result = run("block", "add", "203.0.113.0/24")
-    assert (result.exit_code, "write an address, key:ID or person:ID" in result.output) == (2, True)
+    assert (result.exit_code, "write an address, key:ID, person:ID or partner:NAME" in result.output) == (2, True)
 
 
 def test_without_redis_the_list_cannot_be_seen(run: Callable[..., Result], closed_port: int) -> None:

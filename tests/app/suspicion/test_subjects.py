@@ -14,6 +14,7 @@ TRUSTED = Trusted.parse("203.0.113.0/24 2001:db8:1::/48 192.0.2.7 key:ab12cd34 p
         ("2001:db8:1:2::/64", "address:2001:db8:1:2::/64"),
         ("key:ab12cd34", "key:ab12cd34"),
         ("person:7", "person:7"),
+        ("partner:banking", "partner:banking"),
     ],
 )
 def test_operators_may_write_subjects_as_they_know_them(text: str, subject: str) -> None:
