@@ -26,6 +26,7 @@ class AuditEntry(Base):
         Index(None, "actor", "id"),
         Index(None, "action", "id"),
         Index(None, "entity", "entity_id", "id"),
+        Index(None, "request_id"),
     )
 
     id: Mapped[Id]

@@ -105,6 +105,11 @@ def is_unavailable(error: Exception) -> bool:
     return error.connection_invalidated or isinstance(error.orig, psycopg.errors.ReadOnlySqlTransaction)
 
 
+def is_too_slow(error: Exception) -> bool:
+    """Tell whether the server stopped a statement since it took too long, which it would do on any other server."""
+    return isinstance(error, exc.OperationalError) and isinstance(error.orig, psycopg.errors.QueryCanceled)
+
+
 def _bound_transaction(connection: Connection) -> None:
     connection.exec_driver_sql(f"SELECT {_set_config(TRANSACTION_BOUNDS)}")
 

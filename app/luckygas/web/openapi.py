@@ -12,32 +12,17 @@ from werkzeug.routing import Rule
 from luckygas.access import PUBLIC, SIGNED_IN
 from luckygas.clients.http import SIGNATURE
 from luckygas.config import Settings
-from luckygas.errors import (
-    EditedMeanwhile,
-    Forbidden,
-    Invalid,
-    MalformedRequest,
-    NotFound,
-    OutcomeUnknown,
-    PayloadTooLarge,
-    Problem,
-    Unauthenticated,
-    Unavailable,
-    UnsupportedMediaType,
-)
-from luckygas.suspicion.watch import Blocked, Challenged
+from luckygas.errors import Problem
 from luckygas.version import __version__
 from luckygas.web import cookies, examples, idempotency
 from luckygas.web.addresses import API, DOCUMENTATION
-from luckygas.web.auth import READING, CsrfTokenMissing
-from luckygas.web.blueprint import View, access_of, gives_csv, price_of, problems_of, signer_of, takes_csv
+from luckygas.web.blueprint import View, access_of, gives_csv, price_of, signer_of, takes_csv
 from luckygas.web.etags import has_etag
-from luckygas.web.guard import SuspiciousInput
-from luckygas.web.idempotency import IdempotencyKeyReused, RequestInProgress, is_idempotent
-from luckygas.web.limits import RateLimited
+from luckygas.web.idempotency import is_idempotent
+from luckygas.web.kinds import kinds_of
 from luckygas.web.problems import MEDIA_TYPE, ProblemOut
 from luckygas.web.spreadsheets import MEDIA_TYPE as CSV
-from luckygas.web.versions import IF_MATCH, VersionMissing, is_versioned
+from luckygas.web.versions import IF_MATCH, is_versioned
 
 type Document = dict[str, Any]
 
@@ -135,7 +120,7 @@ def _complete_operation(operation: Document, rule: Rule) -> None:
         names = ["session"] if access == SIGNED_IN else _SECURITY
         operation["security"] = [{name: []} for name in names]
         operation["x-permission"] = access
-    kinds = _kinds(operation, rule, view)
+    kinds = kinds_of(operation, rule, view)
     if has_etag(view) and "GET" in rule.methods:
         _add_etag(operation)
     if cost := price_of(view).cost:
@@ -147,31 +132,6 @@ def _complete_operation(operation: Document, rule: Rule) -> None:
     for status in sorted({kind.status for kind in kinds}):
         alike = sorted((kind for kind in kinds if kind.status == status), key=lambda kind: kind.code)
         operation["responses"][str(status)] = _problem_response(alike)
-
-
-def _kinds(operation: Document, rule: Rule, view: View) -> set[type[Problem]]:
-    """Return the problems that the operation may answer with: those of its parts, and those that its route declares."""
-    kinds = {SuspiciousInput, Blocked, Challenged, *problems_of(view)}
-    places = {parameter["in"] for parameter in operation["parameters"]}
-    if "path" in places:
-        kinds |= {NotFound}
-    if "query" in places:
-        kinds |= {Invalid}
-    if "requestBody" in operation:
-        kinds |= {MalformedRequest, PayloadTooLarge, UnsupportedMediaType, Invalid}
-    if access_of(view) != PUBLIC:
-        kinds |= {Unauthenticated, Forbidden, Unavailable}
-    if rule.methods - READING:
-        kinds |= {OutcomeUnknown} if access_of(view) == PUBLIC else {OutcomeUnknown, CsrfTokenMissing}
-    if is_versioned(view):
-        kinds |= {EditedMeanwhile, VersionMissing}
-    if price_of(view).cost:
-        kinds |= {RateLimited}
-    if signer_of(view) is not None:
-        kinds |= {Unauthenticated, NotFound}
-    if is_idempotent(view):
-        kinds |= {IdempotencyKeyReused, RequestInProgress, MalformedRequest}
-    return kinds
 
 
 def _add_headers(operation: Document, view: View) -> None:

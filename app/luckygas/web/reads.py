@@ -2,7 +2,7 @@
 
 A standby is a moment behind the primary. So whoever wrote reads from the primary for a while, on every instance of the
 service (`web.writers`). A standby that fails, or that is itself behind, costs the caller nothing but a second attempt
-on the primary.
+on the primary. What takes too long on a standby would take as long there, and is not tried again.
 """
 
 import logging
@@ -12,8 +12,9 @@ from typing import Final
 
 from flask import Flask
 
-from luckygas.db.engine import StandbyBehind, is_unavailable
+from luckygas.db.engine import StandbyBehind, is_too_slow, is_unavailable
 from luckygas.db.session import transaction
+from luckygas.errors import Problem
 from luckygas.resources import Resources
 from luckygas.web.writers import Writers
 
@@ -22,6 +23,12 @@ STANDBY_REST_SECONDS: Final = 5
 """How long the standbys are left alone after a failure: nobody else should wait for its time-out."""
 
 logger = logging.getLogger(__name__)
+
+
+class TookTooLong(Problem):
+    """There is too much to look at to find what was asked for."""
+
+    status, code, title = 503, "took_too_long", "The answer takes too long to find"
 
 
 class Reads:
@@ -43,7 +50,22 @@ class Reads:
         self._writers.note(principal, seconds=PRIMARY_AFTER_WRITE_SECONDS)
 
     def run[T](self, principal: str, read: Callable[[], T]) -> T:
-        """Return what `read` returns, in a transaction of its own, from a standby where that will do."""
+        """Return what `read` returns, in a transaction of its own, from a standby where that will do.
+
+        Raises `TookTooLong` when the server gives up looking.
+        """
+        try:
+            return self._run(principal, read)
+        except Exception as error:
+            if not is_too_slow(error):
+                raise
+            logger.warning("a read took too long", extra={"reason": str(error.__cause__ or error)})
+            raise TookTooLong(
+                "the database looked for this for as long as it may: ask for less, such as a shorter period, or name"
+                " more of what you look for"
+            ) from error
+
+    def _run[T](self, principal: str, read: Callable[[], T]) -> T:
         if not self._writers.include(principal) and not self._standby_rests():
             try:
                 with transaction(self._resources.read_sessions):
@@ -51,7 +73,7 @@ class Reads:
             except StandbyBehind as behind:
                 logger.info("a standby is behind", extra={"reason": str(behind)})
             except Exception as error:
-                if not is_unavailable(error):
+                if is_too_slow(error) or not is_unavailable(error):
                     raise
                 self._standby_rests_until = time.monotonic() + STANDBY_REST_SECONDS
                 logger.warning("no standby served this read", extra={"reason": str(error.__cause__ or error)})

@@ -4,10 +4,15 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
+from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from factories import PASSWORD, make_person
 from luckygas.access import Role
+from luckygas.audit import service
+from luckygas.audit.schemas import AuditQuery
+from luckygas.resources import Resources
+from plans import pages_read
 
 AUDIT = "/api/v1/audit"
 DRIVER = {"name": "林司機", "mobile": "0912345678", "plate": "R-1", "capacity_kg": 1000}
@@ -115,3 +120,22 @@ def test_pages_follow_each_other(client: FlaskClient) -> None:
     assert len(ids) == 3
     assert ids == sorted(ids, reverse=True)
     assert rest["next_cursor"] is None
+
+
+def test_looking_for_a_request_costs_the_same_however_long_the_log_is(committing_app: Flask) -> None:
+    resources = Resources.of(committing_app)
+    grow = text(
+        "INSERT INTO audit_entries (actor, request_id, action, entity, entity_id, changes)"
+        " SELECT 'tests', 'request-' || n, 'changed', 'things', n, '{}' FROM generate_series(1, :count) AS n"
+    )
+
+    def pages(count: int) -> int:
+        with resources.sessions.begin() as session:
+            session.execute(grow, {"count": count})
+        with resources.sessions() as session:
+            query = AuditQuery(request_id="what-nobody-asked")
+            ask = lambda: service.find(session, query=query, before_id=2**63 - 1, count=9)  # noqa: E731
+            return pages_read(session, ask, tables="audit_entries")
+
+    few = pages(600)
+    assert pages(6_000) <= few + 10

@@ -142,6 +142,19 @@ def test_a_refusal_is_no_reason_to_ask_again(committing_app: Flask) -> None:
     assert entries(committing_app, client) == STANDBY
 
 
+def test_a_list_that_takes_too_long_is_looked_for_once(committing_app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
+    held, client = Resources.of(committing_app), new_client(committing_app)
+    assert entries(committing_app, client) == STANDBY
+    with held.engine.begin() as other, monkeypatch.context() as patch, asked(held.engine) as primary:
+        other.execute(text("LOCK customers"))
+        patch.setitem(database.TRANSACTION_BOUNDS, "statement_timeout", "500ms")
+        answer = client.get(PATH)
+    assert (answer.status_code, answer.json["code"]) == (503, "took_too_long")
+    assert "Retry-After" not in answer.headers
+    assert not [statement for statement, _ in primary if "FROM customers" in statement]
+    assert entries(committing_app, client) == STANDBY, "the standbys are not left alone because of it"
+
+
 def test_what_is_for_reading_cannot_write(settings: Settings) -> None:
     engine = database.create(
         url=settings.database_url, password=settings.database_password, application_name="x", pool_size=1,
