@@ -118,7 +118,7 @@ def access_of(view: View) -> Access | None:
     return getattr(view, "access", None)
 
 
-def signer_of(view: View) -> str | None:
+def signer_of(view: View | None) -> str | None:
     """Return the company that signs the requests to a registered view, or None."""
     return getattr(view, "signed_by", None)
 

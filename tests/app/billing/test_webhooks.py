@@ -79,6 +79,10 @@ def test_what_the_company_says_beyond_that_is_passed_over(send: Send) -> None:
     assert send(BANK, PAID | {"branch": "0012"}).json == {"is_new": True}
 
 
+def test_what_the_company_writes_is_no_attack(send: Send) -> None:
+    assert send(BANK, PAID | {"remark": "1' OR '1'='1"}).json == {"is_new": True}
+
+
 def test_a_time_that_says_not_of_which_zone_is_refused_by_its_name(send: Send) -> None:
     refused = send(BANK, PAID | {"paid_at": "2026-05-01T10:00:00"})
     assert (refused.status_code, [error["field"] for error in refused.json["errors"]]) == (422, ["paid_at"])
