@@ -90,6 +90,16 @@ def test_a_dead_primary_is_replaced(tmp_path) -> None:
     assert state.last == {"from": "a", "to": state.primary, "at": state.since, "why": "test"}
 
 
+@pytest.mark.parametrize("accept_loss", [False, True])
+def test_a_dead_primary_whose_others_are_all_fenced_is_started_again(tmp_path, accept_loss) -> None:
+    """As in the two seconds after a standby was fenced in which commits still wait for it."""
+    store, world = make(tmp_path)
+    Store.save(store, State(primary="a", quorum=True, fenced=dict.fromkeys(("b", "c"), "it is copied")))
+    state = engine.fail_over(store, world, "a", "test", accept_loss=accept_loss)
+    assert (state.phase, state.primary, sorted(state.fenced)) == (STABLE, "a", ["b", "c"])
+    assert leaders(world) == ["a"]
+
+
 @pytest.mark.parametrize("after", [False, True])
 @pytest.mark.parametrize("dies_at", range(1, 12))
 def test_killed_at_any_step_it_is_finished_by_reconcile(tmp_path, dies_at, after) -> None:

@@ -196,9 +196,11 @@ def lost(state: State, nodes: Nodes, why: str, *, now: float, accept_loss: bool 
     """Return the first step when the primary is held to be lost. Asked with the lock held and after a last look."""
     if state.phase != STABLE or nodes.get(state.primary, Node()).primary:
         return []
-    if state.quorum or accept_loss:
+    is_the_last = bool(nodes) and all(name == state.primary or name in state.fenced for name in nodes)
+    if not is_the_last and (state.quorum or accept_loss):
         return [Save(depose(state, why, now))]
-    # Without quorum commit, acknowledged writes may lie on this instance alone: only it may go on.
+    # Without quorum commit, acknowledged writes may lie on this instance alone, and while all others are fenced nobody
+    # else could lead: only it may go on.
     return [] if nodes.get(state.primary, Node()).starting else [Restart(state.primary)]
 
 
