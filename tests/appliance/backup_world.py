@@ -76,9 +76,7 @@ class Repository:
                 file.unlink()
 
     def files(self) -> set[str]:
-        """Return what is to be in a bucket, too."""
-        names = {str(file.relative_to(self.directory)) for file in self.directory.rglob("*") if file.is_file()}
-        return {name for name in names if "/backup.history/" not in name}
+        return {str(file.relative_to(self.directory)) for file in self.directory.rglob("*") if file.is_file()}
 
     def begin_anew(self, now: float) -> Backup:
         """Lose everything, and take a first backup again."""

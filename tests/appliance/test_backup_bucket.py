@@ -1,5 +1,6 @@
 """The copy in a bucket, on an S3 of loopback with outages: nothing goes over twice, and nothing half-done counts."""
 
+import shutil
 import socket
 import subprocess
 import sys
@@ -210,6 +211,18 @@ def test_a_repository_that_was_begun_anew_drops_nothing_of_the_bucket(there, rep
     with pytest.raises(BucketError, match=f"{newest}, of which the repository here knows nothing.*another bucket"):
         copying.copy(there, quiet)
     assert {key: there.get(key) for key in there.keys()} == before  # noqa: SIM118
+
+
+def test_a_machine_that_went_on_from_the_bucket_knows_what_is_in_it(there, repository, monkeypatch, tmp_path):
+    """Also when it let go of the newest of that before it copied again."""
+    repository.take(NOW)
+    copying.copy(there, quiet)
+    shutil.rmtree(repository.directory)
+    monkeypatch.setattr(copying, "FETCHED", repository.directory)
+    copying.fetch(there, None, quiet)
+    repository.backups.clear()
+    repository.take(NOW + DAY)
+    copying.copy(there, quiet)
 
 
 def test_after_a_long_outage_all_that_is_in_the_bucket_is_older_and_goes(there, repository):

@@ -22,6 +22,7 @@ from appliance.backup.places import FETCHED, REPOSITORY, STANZA
 PREFIX = "repository/"
 ARCHIVE_INFO = f"archive/{STANZA}/archive.info"
 BACKUP_INFO = f"backup/{STANZA}/backup.info"
+HISTORY = "backup.history"
 INFORMATION = (ARCHIVE_INFO, f"{ARCHIVE_INFO}.copy", BACKUP_INFO, f"{BACKUP_INFO}.copy")
 CHANGED = "the repository changed while it was copied; it is tried again by itself"
 CONNECTIONS = 4
@@ -87,7 +88,8 @@ def is_expired(name: str, backups: list[Backup]) -> bool:
 
 def files(labels: Iterable[str]) -> Iterable[Path]:
     """Yield what never changes once it is there: WAL first, then the backups that are whole."""
-    for place in (f"archive/{STANZA}", *(f"backup/{STANZA}/{label}" for label in labels)):
+    history = f"backup/{STANZA}/{HISTORY}"  # by which a machine that goes on from the bucket knows what it was
+    for place in (f"archive/{STANZA}", history, *(f"backup/{STANZA}/{label}" for label in labels)):
         for file in sorted((REPOSITORY / place).rglob("*")):
             temporary = file.name.endswith(".pgbackrest.tmp")
             if file.is_file() and not temporary and not file.name.startswith("archive.info"):
@@ -133,7 +135,7 @@ def refuse_begun_anew(bucket: Bucket, there: Iterable[str], backups: Iterable[Ba
 
 def is_known(label: str, backups: Iterable[Backup]) -> bool:
     """Tell whether the repository here ever had a backup: pgBackRest keeps the manifests of all."""
-    history = REPOSITORY / f"backup/{STANZA}/backup.history"
+    history = REPOSITORY / f"backup/{STANZA}/{HISTORY}"
     return label in {one.label for one in backups} or any(history.glob(f"*/{label}.manifest*"))
 
 
