@@ -90,14 +90,21 @@ def test_a_dead_primary_is_replaced(tmp_path) -> None:
     assert state.last == {"from": "a", "to": state.primary, "at": state.since, "why": "test"}
 
 
-@pytest.mark.parametrize("accept_loss", [False, True])
-def test_a_dead_primary_whose_others_are_all_fenced_is_started_again(tmp_path, accept_loss) -> None:
+def test_a_dead_primary_whose_others_are_all_fenced_is_started_again(tmp_path) -> None:
     """As in the two seconds after a standby was fenced in which commits still wait for it."""
     store, world = make(tmp_path)
     Store.save(store, State(primary="a", quorum=True, fenced=dict.fromkeys(("b", "c"), "it is copied")))
-    state = engine.fail_over(store, world, "a", "test", accept_loss=accept_loss)
+    state = engine.fail_over(store, world, "a", "test")
     assert (state.phase, state.primary, sorted(state.fenced)) == (STABLE, "a", ["b", "c"])
     assert leaders(world) == ["a"]
+
+
+def test_whoever_gives_up_the_last_one_is_told_how(tmp_path) -> None:
+    store, world = make(tmp_path)
+    Store.save(store, State(primary="a", fenced=dict.fromkeys(("b", "c"), "it is copied")))
+    with pytest.raises(RefusedError, match="luckygas db init ANOTHER --overwrite --accept-loss"):
+        engine.fail_over(store, world, "a", "test", accept_loss=True)
+    assert store.load().phase == STABLE
 
 
 @pytest.mark.parametrize("after", [False, True])

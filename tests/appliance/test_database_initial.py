@@ -1,5 +1,6 @@
 """Who leads first: found on the machine, or asked for and safe."""
 
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -9,17 +10,23 @@ from appliance.database.machine import Node
 from appliance.database.state import FAILOVER, STABLE, Store
 from appliance.output import RefusedError
 
+NONE, SOME = Path("/nothing"), Path("/")
 DISKS = {
-    "-": SimpleNamespace(has_data=False, is_standby=False),
-    "s": SimpleNamespace(has_data=True, is_standby=True),
-    "p": SimpleNamespace(has_data=True, is_standby=False),
+    "-": SimpleNamespace(has_data=False, is_standby=False, rewinding=NONE),
+    "s": SimpleNamespace(has_data=True, is_standby=True, rewinding=NONE),
+    "p": SimpleNamespace(has_data=True, is_standby=False, rewinding=NONE),
+    "r": SimpleNamespace(has_data=True, is_standby=False, rewinding=SOME),
 }
 DOWN, STANDBY = Node(), Node(processes=True, answers=True)
+AHEAD = Node(processes=True, answers=True, position=900)
 PRIMARY, HANGS = Node(processes=True, answers=True, primary=True), Node(processes=True)
 
 
 def machine(disks: str, nodes: dict[str, Node]) -> tuple[dict, dict[str, Node]]:
-    """Return three instances with such disks (- none, s standby, p primary), and what one look at them shows."""
+    """Return three instances with such disks, and what one look at them shows.
+
+    - none, s standby, p primary, r half rewound
+    """
     instances = {f"pg{number}": DISKS[disk] for number, disk in enumerate(disks, 1)}
     return instances, dict.fromkeys(instances, DOWN) | nodes
 
@@ -32,6 +39,7 @@ def machine(disks: str, nodes: dict[str, Node]) -> tuple[dict, dict[str, Node]]:
         ("sps", {"pg1": STANDBY, "pg2": PRIMARY, "pg3": STANDBY}, "pg2"),
         ("sps", {"pg1": STANDBY, "pg2": HANGS, "pg3": STANDBY}, "pg2"),
         ("ssp", {}, "pg3"),
+        ("spr", {}, "pg2"),
         ("psp", {"pg3": PRIMARY}, "pg3"),  # pg1 led before, and was not fenced any more
     ],
 )
@@ -44,8 +52,8 @@ def test_the_one_that_leads_is_found(disks, nodes, leads) -> None:
 @pytest.mark.parametrize(
     ("disks", "nodes", "told"),
     [
-        ("pp-", {}, "pg1 holds the data of a primary, pg2 holds the data of a primary, pg3 has no data"),
-        ("ss-", {}, "pg1 holds the data of a standby, pg2 holds the data of a standby, pg3 has no data"),
+        ("pp-", {}, "pg1 holds the data of a primary, pg2 holds the data of a primary, pg3 has no data that is whole"),
+        ("ss-", {}, "pg1 holds the data of a standby, pg2 holds the data of a standby, pg3 has no data that is whole"),
         ("ppp", {"pg1": PRIMARY, "pg2": PRIMARY}, "pg1 leads, pg2 leads, pg3 holds the data of a primary"),
     ],
 )
@@ -59,7 +67,8 @@ def test_what_cannot_be_told_is_said(disks, nodes, told) -> None:
     [
         ("psp", {"pg2": STANDBY, "pg3": PRIMARY}, "pg3 answers as primary: .*db init pg3 --overwrite"),
         ("sps", {"pg2": HANGS}, "pg2 holds the data of a primary, pg1 holds the data of a standby: pg2 is to lead"),
-        ("-ss", {}, "pg2 holds the data of a standby, pg1 has no data: pg2 is to lead"),
+        ("sss", {"pg1": STANDBY, "pg3": AHEAD}, "pg3 has received more than pg1: pg3 is to lead"),
+        ("-ss", {}, "pg2 holds the data of a standby, pg1 has no data that is whole: pg2 is to lead"),
     ],
 )
 def test_one_that_may_lack_what_another_holds_needs_a_further_word(disks, nodes, why) -> None:

@@ -21,12 +21,19 @@ class World:
     def __init__(self, directory: Path) -> None:
         self.file, self.other = directory / "rules", directory / "more"
         self.ran: list[str] = []
+        self.has_timer = False
         self.fails: dict[str, str] = {}
         self.trials = Trials(directory / "trials", self.execute)
         self.file.write_text("confirmed")
 
     def execute(self, command) -> str:
         self.ran.append(command[0])
+        if command[:2] == ["systemctl", "stop"]:
+            self.has_timer = False
+        if command[0] == "systemd-run":
+            if self.has_timer:
+                return "the unit was already loaded"
+            self.has_timer = "systemd-run" not in self.fails
         return self.fails.get(command[0], "")
 
     def begin(self) -> None:
@@ -117,6 +124,14 @@ def test_what_cannot_be_taken_back_gives_way_to_another_trial(world):
     world.fails.clear()
     assert world.trials.revert("firewall", "time is over")
     assert world.is_as_before()
+
+
+def test_what_cannot_be_taken_back_stays_on_record_when_no_other_trial_can_begin(world):
+    world.begin()
+    world.fails |= {"undo": "no such module", "systemd-run": "no bus"}
+    with pytest.raises(FailedError, match="no bus"):
+        world.begin()
+    assert world.trials.pending("firewall").problem == "no such module"
 
 
 def test_a_restart_of_the_machine_brings_the_files_back_and_runs_nothing(world):

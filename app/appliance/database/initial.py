@@ -9,12 +9,12 @@ from appliance.output import RefusedError
 
 Instances = Mapping[str, Instance]
 NO_DATA, A_STANDBY, A_PRIMARY = range(3)
-DISKS = ("has no data", "holds the data of a standby", "holds the data of a primary")
+DISKS = ("has no data that is whole", "holds the data of a standby", "holds the data of a primary")
 
 
 def disk(instance: Instance) -> int:
     """Return what an instance would come up as; more is newer, where one of them led."""
-    if not instance.has_data:
+    if not instance.has_data or instance.rewinding.exists():
         return NO_DATA
     return A_STANDBY if instance.is_standby else A_PRIMARY
 
@@ -30,8 +30,8 @@ def found(instances: Instances, nodes: Nodes) -> str:
         return next(iter(instances))
     told = ", ".join(f"{name} {'leads' if nodes[name].primary else DISKS[disks[name]]}" for name in instances)
     message = (
-        f"who leads cannot be told: {told}. Take the one with the newest data (pg_controldata shows the highest "
-        f"TimeLineID, then the latest checkpoint location): luckygas db init INSTANCE --overwrite"
+        f"who leads cannot be told: {told}. Take the one with the newest data (of those that run, by "
+        f"SELECT pg_last_wal_receive_lsn(); else by what pg_controldata shows): luckygas db init INSTANCE --overwrite"
     )
     raise RefusedError(message)
 
@@ -39,14 +39,16 @@ def found(instances: Instances, nodes: Nodes) -> str:
 def refuse_unless_safe(instances: Instances, nodes: Nodes, name: str) -> None:
     """Refuse when another one is likelier to hold what was written last: it would be killed, and copied over."""
     for other in instances:
-        newer = disk(instances[other]) > disk(instances[name])
-        if other == name or not (newer or nodes[other].primary):
+        if other == name:
             continue
-        why = (
-            f"{other} answers as primary"
-            if nodes[other].primary
-            else f"{other} {DISKS[disk(instances[other])]}, {name} {DISKS[disk(instances[name])]}"
-        )
+        if nodes[other].primary:
+            why = f"{other} answers as primary"
+        elif disk(instances[other]) > disk(instances[name]):
+            why = f"{other} {DISKS[disk(instances[other])]}, {name} {DISKS[disk(instances[name])]}"
+        elif nodes[other].position > nodes[name].position and not nodes[name].primary:
+            why = f"{other} has received more than {name}"
+        else:
+            continue
         message = (
             f"{why}: {other} is to lead: luckygas db init {other} --overwrite. "
             f"To lose what {other} alone holds: luckygas db init {name} --overwrite --accept-loss"

@@ -144,8 +144,7 @@ def enthrone(state: State, candidate: str, nodes: Nodes, *, impatient: bool, now
         # Never fenced while it is the only one that can lead: it may replay WAL for minutes before it answers.
         revived = [action for name in (candidate, *others) for action in revive(name, nodes)]
         if impatient and not node.starting:
-            why = f"{candidate} is the only one that may lead, and does not answer"
-            return [*revived, Stuck(f"{why}. If its data is lost: luckygas db init INSTANCE --overwrite --accept-loss")]
+            return [*revived, Stuck(last_words(candidate))]
         return [*revived, Wait(f"{candidate} was chosen to lead and does not answer yet")]
     return crown(state, candidate, nodes)
 
@@ -181,6 +180,14 @@ def call_off(state: State, nodes: Nodes, *, impatient: bool, now: float) -> list
     return [*revive(state.primary, nodes), Wait(f"{state.primary} is to go on leading")]
 
 
+def last_words(name: str) -> str:
+    """Return what can be done when the only one that may lead does not."""
+    return (
+        f"{name} is the only one that may lead, and does not answer: systemctl restart postgresql@17-{name}. "
+        f"Only if its data is lost: luckygas db init ANOTHER --overwrite --accept-loss"
+    )
+
+
 def revive(name: str, nodes: Nodes) -> list[Action]:
     """Start an instance that is gone; one that says it is starting is left to it."""
     return [] if nodes[name].answers or nodes[name].starting or nodes[name].processes else [Start(name)]
@@ -199,6 +206,8 @@ def lost(state: State, nodes: Nodes, why: str, *, now: float, accept_loss: bool 
     is_the_last = bool(nodes) and all(name == state.primary or name in state.fenced for name in nodes)
     if not is_the_last and (state.quorum or accept_loss):
         return [Save(depose(state, why, now))]
+    if is_the_last and accept_loss:
+        return [Stuck(last_words(state.primary))]
     # Without quorum commit, acknowledged writes may lie on this instance alone, and while all others are fenced nobody
     # else could lead: only it may go on.
     return [] if nodes.get(state.primary, Node()).starting else [Restart(state.primary)]

@@ -79,8 +79,7 @@ def refuse_if_another_leads(state: State, name: str, epoch: int) -> None:
 def rewind(instance: Instance, upstream: Instance) -> bool:
     """Undo what the instance wrote and nobody else has; False when only a copy helps."""
     # A rewind that was broken off leaves data that nothing but a copy replaces.
-    broken_off = STATE_DIRECTORY / f"rewinding-{instance.name}"
-    if broken_off.exists() or not instance.has_data:
+    if instance.rewinding.exists() or not instance.has_data:
         return False
     (instance.data / "postmaster.pid").unlink(missing_ok=True)
     postgres.query(upstream, "CHECKPOINT", timeout=300)
@@ -99,10 +98,10 @@ def rewind(instance: Instance, upstream: Instance) -> bool:
         "--config-file",
         instance.etc / "postgresql.conf",
     ]
-    broken_off.touch()
+    instance.rewinding.touch()
     result = run(command, timeout=3600, user="postgres")
     if result.returncode == 0:
-        broken_off.unlink()
+        instance.rewinding.unlink()
     last = (result.stderr or result.stdout).strip().splitlines()[-1:]
     log(f"pg_rewind of {instance.name}: exit {result.returncode} after {time.monotonic() - began:.1f} s {last}")
     return result.returncode == 0
@@ -156,7 +155,7 @@ def copy(instance: Instance, upstream: Instance) -> None:
     began = time.monotonic()
     result = run(command, user="postgres")
     if result.returncode == 0:
-        (STATE_DIRECTORY / f"rewinding-{instance.name}").unlink(missing_ok=True)
+        instance.rewinding.unlink(missing_ok=True)
     log(f"copy for {instance.name}: exit {result.returncode} after {time.monotonic() - began:.1f} s")
     if result.returncode:
         message = f"the copy for {instance.name} failed: {result.stderr.strip()[-400:]}"

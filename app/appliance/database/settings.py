@@ -42,6 +42,11 @@ class Instance:
         return os.path.isfile(self.data / "global/pg_control")  # noqa: PTH113 - a broken disk is no answer, and no error
 
     @property
+    def rewinding(self) -> Path:
+        """What is there from the beginning of a rewind on until its data is whole again."""
+        return STATE_DIRECTORY / f"rewinding-{self.name}"
+
+    @property
     def is_standby(self) -> bool:
         """Tell whether its data says so; without that, or without data, it would start as a primary, or not at all."""
         return os.path.exists(self.data / "standby.signal")  # noqa: PTH110 - a broken disk is no answer, and no error

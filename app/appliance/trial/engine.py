@@ -86,11 +86,16 @@ class Trials:
         with self.lock():
             with contextlib.suppress(FailedError):  # what begins takes its place, and leads back to the same files
                 self.undo(name, "it was never confirmed, and another one begins")
+            if before := self.pending(name):  # one that could not be taken back, and whose timer still runs
+                self.execute(["systemctl", "stop", f"{unit(name)}.timer"])
             former = {str(file): Former.of(file) for file in files}
             trial = Trial(name, former, [str(word) for word in undo], session.uptime(), seconds)
             self.keep(trial)
             if problem := self.execute(timer(name, seconds)):
-                self.file(name).unlink()
+                if before:
+                    self.keep(before)
+                else:
+                    self.file(name).unlink()
                 raise FailedError(f"nothing was changed: the timer that would take it back cannot be set: {problem}")
             for file, content in files.items():
                 write_file(file, content, mode=mode)
