@@ -15,6 +15,7 @@ from luckygas.jobs.queue import enqueue
 from luckygas.ledger import service as ledger
 
 DAYS_TO_PAY: Final = 15
+DAYS_TO_CARE: Final = 60
 
 
 def of_month(session: Session, *, customer_id: int, until: date, today: date) -> Bill | None:
@@ -62,9 +63,10 @@ def find(session: Session, *, query: BillQuery, before_id: int, count: int) -> S
 
 
 def open_twd(session: Session, *, bill: Bill) -> int:
-    """Return what is not paid yet of a bill, if the oldest debt is paid first; what was taken back pays as money does.
+    """Return what is not paid yet of a bill, if the oldest debt is paid first.
 
-    So the bills of a customer never ask together for more than is owed.
+    The bills of a customer never ask together for more than is owed. What was taken back is set against later
+    deliveries that are on no bill yet, so one that it paid may stand for those again.
     """
     customer_id = bill.customer_id
     owed = ledger.owed(session, customer_id=customer_id)
@@ -73,6 +75,14 @@ def open_twd(session: Session, *, bill: Bill) -> int:
     unbilled = ledger.charges(session, customer_id=customer_id, besides=_billed(customer_id), after=newest)
     later = int(session.scalar(newer) or 0) + max(0, sum(unbilled.values()))
     return max(0, min(bill.amount_twd, owed - later))
+
+
+def enqueue_accounts(session: Session, *, today: date) -> None:
+    """Have an account opened for bills that have none: they were paid, and are not any more, or there was no bank."""
+    statement = select(Bill).where(Bill.pay_into.is_(None), Bill.due_on >= today - timedelta(days=DAYS_TO_CARE))
+    for bill in session.scalars(statement.order_by(Bill.id)):
+        if open_twd(session, bill=bill):
+            enqueue(session, "billing.pay_into", bill_id=bill.id)
 
 
 def note_pay_into(session: Session, *, bill_id: int, number: str) -> None:

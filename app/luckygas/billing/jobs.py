@@ -18,6 +18,8 @@ logger: Final = logging.getLogger(__name__)
 def months(session: Session, held: Resources) -> None:
     """Have the bills of last month made; looked at every day, so that a night that was missed costs a day."""
     bills.enqueue_months(session, today=held.today())
+    if held.clients.banking.is_configured:
+        bills.enqueue_accounts(session, today=held.today())
 
 
 @job("billing.month")
@@ -33,7 +35,7 @@ def pay_into(session: Session, held: Resources, *, bill_id: int) -> None:
         return
     bill = bills.get(session, bill_id=bill_id)
     open_twd = bills.open_twd(session, bill=bill)
-    if not open_twd:
+    if not open_twd or bill.pay_into:
         return
     number = held.clients.banking.open_account(reference=f"bill-{bill.id}", amount_twd=open_twd)
     bills.note_pay_into(session, bill_id=bill.id, number=number)

@@ -15,6 +15,7 @@ from luckygas.billing.schemas import Method, PaymentIn
 from luckygas.clients import Clients
 from luckygas.customers.models import Customer
 from luckygas.errors import NotFound
+from luckygas.ledger import service as ledger
 from luckygas.resources import Resources
 
 
@@ -36,6 +37,11 @@ def bill(session: Session, customer: Customer, until: date) -> bills.Bill | None
     made = bills.of_month(session, customer_id=customer.id, until=until, today=until + timedelta(days=1))
     session.commit()
     return made
+
+
+def pay(session: Session, customer: Customer, amount_twd: int, today: date) -> service.Paid:
+    payment = PaymentIn(customer_id=customer.id, method=Method.CASH, amount_twd=amount_twd)
+    return service.pay(session, payment=payment, by="tests", today=today)
 
 
 def cancel_newest(client: FlaskClient, customer: Customer) -> None:
@@ -178,9 +184,32 @@ def test_what_is_paid_in_full_at_the_door_needs_no_bill(client: FlaskClient, ses
     assert client.get(f"/api/v1/bills?customer_id={customer.id}").json["items"] == []
 
 
+NO_BANK, BANK = (SimpleNamespace(banking=SimpleNamespace(is_configured=one)) for one in (False, True))
+
+
+def test_a_bill_that_is_open_again_has_an_account_opened(
+    session: Session, monthly: Customer, deliver, today: date
+) -> None:
+    def waiting() -> list[int]:
+        session.execute(text("DELETE FROM procrastinate_jobs WHERE task_name = 'billing.pay_into'"))
+        for clients in (NO_BANK, BANK):
+            jobs.months(session, SimpleNamespace(today=lambda: today, clients=clients))
+        asked = "SELECT (args ->> 'bill_id')::int FROM procrastinate_jobs WHERE task_name = 'billing.pay_into'"
+        return list(session.scalars(text(asked)))
+
+    deliver(monthly)
+    paid = pay(session, monthly, 1700, today)
+    made = bill(session, monthly, today)
+    assert waiting() == []
+    ledger.reverse(session, entry_id=paid.entry_id, day=today, by="tests", reason="of another customer")
+    assert waiting() == [made.id]
+    bills.note_pay_into(session, bill_id=made.id, number="99880010000001")
+    assert waiting() == []
+
+
 def test_every_monthly_account_of_last_month_has_its_turn(session: Session, monthly: Customer, today: date) -> None:
     next_month = (today.replace(day=1) + timedelta(days=32)).replace(day=1)
-    held = SimpleNamespace(today=lambda: next_month)
+    held = SimpleNamespace(today=lambda: next_month, clients=NO_BANK)
     make_customer(session)
     jobs.months(session, held)
     (arguments,) = session.scalars(text("SELECT args FROM procrastinate_jobs WHERE task_name = 'billing.month'"))
@@ -198,12 +227,8 @@ def test_the_job_bills_the_month_it_was_given(session: Session, monthly: Custome
 
 
 def test_the_bank_opens_an_account_for_what_is_open_once(app: Flask, session: Session, monthly, deliver, today) -> None:
-    def pay(amount_twd: int) -> None:
-        payment = PaymentIn(customer_id=monthly.id, method=Method.CASH, amount_twd=amount_twd)
-        service.pay(session, payment=payment, by="tests", today=today)
-
     deliver(monthly)
-    pay(1000)
+    pay(session, monthly, 1000, today)
     made = bill(session, monthly, today)
     resources = Resources.of(app)
     jobs.pay_into(session, resources, bill_id=made.id)
@@ -216,7 +241,7 @@ def test_the_bank_opens_an_account_for_what_is_open_once(app: Flask, session: Se
         jobs.pay_into(session, held, bill_id=made.id)
         assert made.pay_into == number == partners.accounts[f"bill-{made.id}"]
         assert {body["amount_twd"] for path, body in partners.requests if path.endswith("virtual-accounts")} == {700}
-        pay(700)
+        pay(session, monthly, 700, today)
         partners.requests.clear()
         jobs.pay_into(session, held, bill_id=made.id)
         assert partners.requests == []

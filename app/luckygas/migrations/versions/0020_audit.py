@@ -70,6 +70,7 @@ def upgrade() -> None:
     op.create_index("audit_entries_actor_id_idx", "audit_entries", ["actor", "id"])
     op.create_index("audit_entries_action_id_idx", "audit_entries", ["action", "id"])
     op.create_index("audit_entries_entity_entity_id_id_idx", "audit_entries", ["entity", "entity_id", "id"])
+    op.create_index("audit_entries_request_id_idx", "audit_entries", ["request_id"])
     op.create_table(
         "audit_links",
         sa.Column("strand", sa.SmallInteger, primary_key=True, autoincrement=False),
