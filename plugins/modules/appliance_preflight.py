@@ -84,7 +84,7 @@ def answers(given: dict[str, object], questions: list[str]) -> list[str]:
     for name in sorted(set(given) - set(questions)):
         if not name.startswith("site_"):
             problems.append(
-                f"{name} in {file}: it has no effect there. Put it into inventory/group_vars/appliance.yml."
+                f"{name} in {file}: it is none of the answers. Put it into inventory/group_vars/appliance.yml."
             )
             continue
         close = difflib.get_close_matches(name, questions, n=1)

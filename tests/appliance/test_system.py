@@ -50,8 +50,8 @@ def test_a_lock_keeps_others_out_and_goes_with_its_holder(tmp_path: Path) -> Non
 
 @pytest.fixture
 def handlers():
-    """Have what happens at signals be as it was before."""
-    former = {one: signal.getsignal(one) for one in (signal.SIGHUP, signal.SIGTERM)}
+    """Have what happens at signals be as in a terminal, whatever runs the tests, and as it was before afterwards."""
+    former = {one: signal.signal(one, signal.SIG_DFL) for one in (signal.SIGHUP, signal.SIGTERM)}
     yield
     for one, handler in former.items():
         signal.signal(one, handler)

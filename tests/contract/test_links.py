@@ -41,7 +41,7 @@ def test_it_is_in_the_checkout(page: Path) -> None:
 def test_it_is_on_the_machine_at_the_same_place() -> None:
     there = shared()
     assert {path.relative_to(SHARE) for path in there.values()} == {source.relative_to(ROOT) for source in there}
-    linked = {link for page in (ROOT / "docs").rglob("*.md") for link in links(page)}
+    linked = {link for page in PAGES for link in links(page)}
     lost = [link for link in linked if not any(link.is_relative_to(source) for source in there)]
     assert lost == []
 
