@@ -45,5 +45,10 @@ def test_memory_is_bounded_and_the_database_dies_last(appliance):
     order = [{score[f"{name}.service"] for name in group} for group in DIES_FIRST]
     assert all(min(earlier) > max(later) for earlier, later in itertools.pairwise(order)), score
     unbounded = {one["Id"] for one in units if one["MemoryMax"] == "infinity"}
+    # Whose master replaces a process that the kernel ended goes on; Debian's own setting would be 0 for each session.
+    for name in ("postgresql@17-pg1", "nginx", "luckygas-web@a"):
+        assert appliance.run(f"systemctl show --property=OOMPolicy --value {name}") == "continue"
+    server = "/proc/$(head -1 /var/lib/postgresql/17/pg1/postmaster.pid)/environ"
+    assert "PG_OOM_ADJUST_VALUE=-600" in appliance.run(f"tr '\\0' '\\n' <{server}").splitlines()
     # These are bounded by their slices.
     assert unbounded == {"postgresql@17-pg1.service", "luckygas-scratch@none.service"}
