@@ -182,6 +182,20 @@ def test_a_file_system_without_inodes_or_that_is_read_only_is_found(monkeypatch)
     assert found(machine.inodes) == found(machine.read_only) == ""
 
 
+def test_a_kernel_setting_that_may_not_be_read_is_passed_over(monkeypatch, tmp_path):
+    (tmp_path / "sysctl.conf").write_text("net.core.bpf_jit_harden = 2\nvm.swappiness = 7777\n")
+    monkeypatch.setattr(machine, "KERNEL", tmp_path / "sysctl.conf")
+    read = Path.read_text
+
+    def without_privileges(path: Path, *words: object, **said: object) -> str:
+        if path.name == "bpf_jit_harden":
+            raise PermissionError(1, "Operation not permitted")
+        return read(path, *words, **said)
+
+    monkeypatch.setattr(Path, "read_text", without_privileges)
+    assert "vm.swappiness" in found(machine.kernel)
+
+
 def test_what_the_kernel_ended_for_want_of_memory_is_told_once(monkeypatch):
     answers(monkeypatch, units, '{"UNIT": "nginx.service"}\n{"UNIT": "nginx.service"}\n{}\n')
     assert found(units.out_of_memory) == "a unit; nginx.service"

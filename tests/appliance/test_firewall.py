@@ -1,6 +1,9 @@
 """A trial leaves what was confirmed, whatever happens to it; and who may confirm it."""
 
 import json
+import os
+import subprocess
+import sys
 from argparse import Namespace
 from pathlib import Path
 
@@ -189,6 +192,28 @@ def test_whom_the_rules_let_in_again(tmp_path):
     assert office.admits("203.0.113.9")
     assert not any(map(office.admits, ["203.0.114.9", "2001:db8::1", "UNKNOWN", None]))
     assert told(tmp_path, ssh="public", ssh_networks=list(rules.EVERYBODY)).admits(None)
+
+
+def test_rules_for_another_port_than_that_of_the_session_are_refused(tmp_path, monkeypatch):
+    everybody = told(tmp_path, ssh="public", ssh_networks=list(rules.EVERYBODY))
+    monkeypatch.setattr(commands.Settings, "load", lambda: everybody)
+    for known in (None, ("203.0.113.9", 22)):
+        monkeypatch.setattr(session, "connection", lambda known=known: known)
+        commands.Firewall().admits_this_session()
+    monkeypatch.setattr(session, "connection", lambda: ("203.0.113.9", 2222))
+    with pytest.raises(RefusedError, match="ansible_port: 2222"):
+        commands.Firewall().admits_this_session()
+
+
+@pytest.mark.parametrize(
+    ("said", "known"),
+    [("203.0.113.9 5000 192.0.2.1 2222", ("203.0.113.9", 2222)), ("UNKNOWN 65535 UNKNOWN 65535", None)],
+)
+def test_a_session_says_where_it_comes_from(said, known):
+    ask = "from appliance.trial import session; print(session.connection())"
+    environment = os.environ | {"SSH_CONNECTION": said, "PYTHONPATH": str(Path(session.__file__).parents[2])}
+    asked = subprocess.run([sys.executable, "-c", ask], env=environment, check=True, capture_output=True, text=True)  # noqa: S603
+    assert asked.stdout.strip() == str(known)
 
 
 @pytest.mark.parametrize(

@@ -55,7 +55,10 @@ def kernel(settings: Settings) -> Iterator[str]:
     if settings.owns_kernel:
         wanted = dict(re.findall(r"^([\w.]+) *= *(\S+)$", KERNEL.read_text(), re.MULTILINE))
         for name, value in wanted.items():
-            has = Path("/proc/sys", *name.split(".")).read_text().strip()
+            try:
+                has = Path("/proc/sys", *name.split(".")).read_text().strip()
+            except PermissionError:
+                continue  # some can be read by an unbounded root alone, and the reports are made by one with bounds
             if has != value:
                 yield f"{name} is {has} instead of {value}"
 

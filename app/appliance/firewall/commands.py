@@ -32,8 +32,15 @@ class Firewall(subject.Subject):
         rules.keep_listing()
 
     def admits_this_session(self) -> None:
-        """Refuse when the rules would not let the session's address in again."""
-        if not (settings := Settings.load()).admits(address := session.address()):
+        """Refuse when the rules would not let the session in again."""
+        settings = Settings.load()
+        address, port = session.connection() or (None, settings.ssh_port)
+        if port != settings.ssh_port:
+            raise RefusedError(
+                f"the rules let SSH in on port {settings.ssh_port}; this session came in on {port} and could not come "
+                f"again. Write ansible_port: {port} under the host in inventory/hosts.yml, and run the playbook again"
+            )
+        if not settings.admits(address):
             raise RefusedError(
                 f"the rules let SSH in from {', '.join(settings.ssh_networks)}; this session came from "
                 f"{address or 'somewhere unknown'} and could not come again. Confirm in a new connection, or correct "

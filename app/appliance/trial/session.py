@@ -41,15 +41,16 @@ def is_console() -> bool:
         return False
 
 
-def address() -> str | None:
-    """Return the address from which the session came over SSH; None when that cannot be known."""
+def connection() -> tuple[str, int] | None:
+    """Return from which address the session came over SSH, and to which port; None when that cannot be known."""
     for pid, _, _ in ancestry(os.getpid()):
         try:
             environment = Path(f"/proc/{pid}/environ").read_text(errors="replace")
         except OSError:
             continue
-        if found := re.search(r"(?:^|\0)SSH_CONNECTION=(\S+) ", environment):
-            return found.group(1)
+        if found := re.search(r"(?:^|\0)SSH_CONNECTION=(\S+) \S+ \S+ (\d+)", environment):
+            # An sshd that is not spoken to by the network says that it does not know.
+            return None if found[1] == "UNKNOWN" else (found[1], int(found[2]))
     return None
 
 
