@@ -12,6 +12,7 @@ from types import SimpleNamespace
 import pytest
 
 from appliance.backup import (
+    adoption,
     commands,
     copying,
     listing,
@@ -270,9 +271,9 @@ def repositories(tmp_path, monkeypatch):
     """Return the repository of this machine, and one that was fetched; what each holds, the test says."""
     here, fetched = tmp_path / "pgbackrest", tmp_path / "fetched"
     held = {fetched: ["20260101-000000F"]}
-    for module in (restore, copying):
+    for module in (adoption, copying):
         monkeypatch.setattr(module, "REPOSITORY", here)
-    monkeypatch.setattr(restore, "KEPT_REPOSITORY", tmp_path / "before-")
+    monkeypatch.setattr(adoption, "KEPT_REPOSITORY", tmp_path / "before-")
     monkeypatch.setattr(copying, "systems", lambda _: {"1"})
     monkeypatch.setattr(
         pgbackrest, "info", lambda place=here: [SimpleNamespace(label=label) for label in held.get(place, [])]
@@ -286,15 +287,15 @@ def repositories(tmp_path, monkeypatch):
 
 
 def test_the_archive_goes_on_here_where_the_repository_knows_what_was_fetched(repositories):
-    assert restore.is_foreign(repositories.target), "it was begun anew"
+    assert adoption.is_foreign(repositories.target), "it was begun anew"
     repositories.held[repositories.here] = ["20260101-000000F", "20260102-000000F"]
-    assert not restore.is_foreign(repositories.target)
+    assert not adoption.is_foreign(repositories.target)
     repositories.held[repositories.here] = []
     (repositories.here / "backup/luckygas/backup.history/2026").mkdir(parents=True)
     (repositories.here / "backup/luckygas/backup.history/2026/20260101-000000F.manifest.gz").touch()
-    assert not restore.is_foreign(repositories.target), "it let go of it"
+    assert not adoption.is_foreign(repositories.target), "it let go of it"
     shutil.rmtree(repositories.here)
-    assert restore.is_foreign(repositories.target), "it was lost"
+    assert adoption.is_foreign(repositories.target), "it was lost"
 
 
 @pytest.mark.parametrize("is_there", [True, False])
@@ -302,7 +303,7 @@ def test_what_was_fetched_becomes_the_repository(repositories, tmp_path, monkeyp
     if not is_there:
         shutil.rmtree(repositories.here)
     monkeypatch.setattr(restore, "make", lambda *_: None)
-    restore.adopt(repositories.fetched, lambda _: None)
+    adoption.adopt(repositories.fetched, lambda _: None)
     assert (repositories.here / "fetched").exists()
     assert not repositories.fetched.exists()
     assert len(list(tmp_path.glob("before-*"))) == is_there

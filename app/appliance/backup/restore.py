@@ -12,10 +12,10 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-from appliance.backup import archive, copying, pgbackrest, taking
+from appliance.backup import archive, pgbackrest, taking
 from appliance.backup.archive import Archive, ArchiveError
 from appliance.backup.pgbackrest import Backup, Say
-from appliance.backup.places import KEPT, KEPT_REPOSITORY, REPOSITORY, SCRATCH, make, standing
+from appliance.backup.places import KEPT, REPOSITORY, SCRATCH, make, standing
 from appliance.backup.proof import needed
 from appliance.backup.scratch import Scratch
 from appliance.database import engine, postgres, processes, registry, supervisor, switchover
@@ -231,35 +231,3 @@ def bring_back(store: Store, cluster: Cluster, say: Say) -> None:
 def is_back(store: Store, cluster: Cluster, name: str) -> bool:
     """Tell whether an instance streams, unfenced."""
     return name not in store.load().fenced and cluster.look_at(name).streams
-
-
-def is_foreign(target: Target) -> bool:
-    """Tell whether the archive cannot go on in the repository here: of a new machine, lost, or begun anew since."""
-    if target.repository == REPOSITORY:
-        return False
-    if not any((REPOSITORY / name).exists() for name in copying.INFORMATION):
-        return True
-    newest = max(backup.label for backup in pgbackrest.info(target.repository))
-    return not (
-        copying.systems(target.repository) <= copying.systems(REPOSITORY)
-        and copying.is_known(newest, pgbackrest.info())
-    )
-
-
-def refuse_unless_adoptable() -> None:
-    """Refuse where the repository could not be exchanged, before anything was done."""
-    if REPOSITORY.is_mount():
-        raise RefusedError(
-            f"{REPOSITORY} is a file system of its own, where a fetched repository cannot take its place: "
-            f"umount it, and move the repository there when the database is back"
-        )
-
-
-def adopt(fetched: Path, say: Say) -> None:
-    """Have the archive go on in what was fetched; what was there is put aside."""
-    exchange(fetched, REPOSITORY)
-    say("the archive goes on in what was fetched")
-    if fetched.exists():
-        kept = KEPT_REPOSITORY.with_name(f"{KEPT_REPOSITORY.name}{datetime.now(UTC).astimezone():%Y%m%d-%H%M%S}")
-        fetched.rename(kept)
-        say(f"the former repository is in {kept}; it goes by: luckygas restore-discard old")

@@ -6,7 +6,7 @@ import socket
 import time
 from datetime import datetime
 
-from appliance.backup import copying, dump, restore, sealed, table, taking, watch
+from appliance.backup import adoption, copying, dump, restore, sealed, table, taking, watch
 from appliance.backup.places import FETCHED, REPOSITORY, SCRATCH, put_aside
 from appliance.backup.record import DUMP, LOCAL, S3
 from appliance.backup.restore import Target
@@ -128,8 +128,8 @@ def into_production(arguments: argparse.Namespace, store: Store, cluster: Cluste
     with copying.fetching():
         target = choose(arguments)
         name = restore.refuse_unless_possible(store.load(), cluster)
-        if is_foreign := restore.is_foreign(target):
-            restore.refuse_unless_adoptable()
+        if is_foreign := adoption.is_foreign(target):
+            adoption.refuse_unless_adoptable()
         others = ", ".join(one for one in cluster.instances if one != name)
         say(
             f"{socket.gethostname()} goes back to {target.words}; what was written after that is lost to it:\n"
@@ -147,7 +147,7 @@ def into_production(arguments: argparse.Namespace, store: Store, cluster: Cluste
             began = time.monotonic()
             _, kept = restore.take_over(store, cluster, scratch, target.words, say)
             if is_foreign:  # at once: until then no WAL of what leads now is archived
-                restore.adopt(target.repository, say)
+                adoption.adopt(target.repository, say)
             if not same:
                 restore.keep_passwords(say)
                 restore.restart_pool(say)
