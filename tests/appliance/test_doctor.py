@@ -103,6 +103,9 @@ def test_what_the_operator_ignores_is_left_out_by_option_and_by_file(world, caps
 def test_a_check_that_does_not_exist_cannot_be_ignored(world, capsys, name, hint):
     assert main(["doctor", "--ignore", "bad", "--ignore", name]) == WARNING
     assert capsys.readouterr().out == f"Refused: --ignore {name}: there is no such check; {hint}\n"
+    world.file.write_text(json.dumps(TOLD | {"ignored": ["bad", name]}))
+    assert main(["doctor"]) == WARNING
+    assert f"appliance_ignored_checks has {name}: there is no such check; {hint}" in capsys.readouterr().out
 
 
 def test_a_check_that_fails_or_hangs_is_a_warning_and_hides_no_other():

@@ -5,13 +5,13 @@ Exit codes: 0 good, 1 warnings or refused, 2 critical.
 
 import argparse
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from functools import partial
 
 from appliance.doctor import database, edge, files, machine, packages, tables, units, work
 from appliance.doctor.examination import Examination, Work, examine
 from appliance.doctor.settings import Settings
-from appliance.output import OK, RefusedError, answer, refused
+from appliance.output import OK, WARNING, RefusedError, answer, refused
 from appliance.status import commands as status
 from appliance.status.check import STATES, Check
 
@@ -34,10 +34,8 @@ def add(verbs: argparse._SubParsersAction) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Examine everything."""
-    try:
-        refuse_unknown(arguments.ignore)
-    except RefusedError as problem:
-        return refused(arguments, problem)
+    for words in unknown(arguments.ignore):
+        return refused(arguments, RefusedError(f"--ignore {words}"))
     settings = Settings.load()
     ignored = {*settings.ignored, *arguments.ignore}
     checks = look(settings, ignored)
@@ -47,21 +45,26 @@ def run(arguments: argparse.Namespace) -> int:
     return severity
 
 
-def refuse_unknown(names: Iterable[str]) -> None:
-    """Refuse the name of no check: what was to be left out would be shown, and nobody would see why."""
+def unknown(names: Iterable[str]) -> Iterator[str]:
+    """Say of each name of no check what was meant: it would be shown, and nobody would see why."""
     known = [*status.PARTS, *status.IDS, *(one.id for one in EXAMINATIONS)]
     for name in names:
         if name not in known and not name.startswith("service."):
             close = difflib.get_close_matches(name, known, n=1)
             hint = f"did you mean {close[0]}?" if close else "for their names: luckygas doctor --json"
-            raise RefusedError(f"--ignore {name}: there is no such check; {hint}")
+            yield f"{name}: there is no such check; {hint}"
 
 
 def look(settings: Settings, ignored: Iterable[str] = ()) -> list[Check]:
     """Return every check that is not ignored: first those of `luckygas status`, then those of the doctor alone."""
     works: dict[str, Work] = {name: partial(status.look_at, name) for name in status.PARTS}
     works |= {one.id: partial(one.run, settings) for one in EXAMINATIONS if one.id not in ignored}
-    return [check for check in examine(works) if check.id not in ignored]
+    why, what = "what was to be left out is told", "correct it in your inventory, and run the playbook"
+    wrong = [
+        Check("doctor.ignored", WARNING, f"appliance_ignored_checks has {words}", why, what)
+        for words in unknown(settings.ignored)
+    ]
+    return [*(check for check in examine(works) if check.id not in ignored), *wrong]
 
 
 def human(checks: list[Check], ignored: Iterable[str]) -> str:
