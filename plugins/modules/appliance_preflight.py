@@ -32,7 +32,9 @@ RETURN = """
 ansible_facts:
   type: dict
   returned: always
-  description: C(packages), the names of those for which apt would do nothing.
+  description: >-
+    C(packages), the names of those for which apt would do nothing; C(clocks), those that keep the clock in the place of
+    systemd-timesyncd, of which there can be one only.
 """
 
 LABEL = r"(?!-)[a-z0-9-]{1,63}(?<!-)"
@@ -44,6 +46,7 @@ TRACES = re.compile(r"https?://[^\s/@]+/\S+")
 URL = re.compile(r"https?://[^\s/]+(/\S*)?")
 INSTALLED = Path("/var/lib/luckygas/version")
 STATES = Path("/var/lib/apt/extended_states")
+CLOCKS = {"chrony", "ntpsec", "openntpd"}
 PROFILES = ("production", "sandbox")
 SSH = ("public", "admin-nets", "vpn-only")
 # A machine sold as 8 GB shows 7.7 to its operating system, and a 100 GB disk a file system of 97.
@@ -294,7 +297,8 @@ def main() -> None:
     command = ["dpkg-query", "--show", "--showformat=${db:Status-Abbrev}${Package}\\n"]
     _, table, _ = module.run_command(command, check_rc=True, expand_user_and_vars=False)
     states = STATES.read_text() if STATES.exists() else ""
-    module.exit_json(changed=False, ansible_facts={"packages": installed(table, states)})
+    facts = {"packages": installed(table, states), "clocks": sorted(CLOCKS & set(installed(table, "")))}
+    module.exit_json(changed=False, ansible_facts=facts)
 
 
 if __name__ == "__main__":

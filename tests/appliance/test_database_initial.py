@@ -68,6 +68,7 @@ def test_what_cannot_be_told_is_said(disks, nodes, told) -> None:
         ("psp", {"pg2": STANDBY, "pg3": PRIMARY}, "pg3 answers as primary: .*db init pg3 --overwrite"),
         ("sps", {"pg2": HANGS}, "pg2 holds the data of a primary, pg1 holds the data of a standby: pg2 is to lead"),
         ("sss", {"pg1": STANDBY, "pg3": AHEAD}, "pg3 has received more than pg1: pg3 is to lead"),
+        ("sss", {"pg3": AHEAD}, "pg3 answers, other than pg1: pg3 is to lead"),
         ("-ss", {}, "pg2 holds the data of a standby, pg1 has no data that is whole: pg2 is to lead"),
     ],
 )
@@ -79,6 +80,8 @@ def test_one_that_may_lack_what_another_holds_needs_a_further_word(disks, nodes,
 
 def test_the_one_asked_for_leads_where_no_other_is_newer() -> None:
     assert initial.first(*machine("psp", {}), "pg1", now=7.0).phase == STABLE
+    # It led, and is down: how much others received says nothing of it.
+    assert initial.first(*machine("pss", {"pg2": STANDBY, "pg3": AHEAD}), "pg1", now=7.0).phase == STABLE
 
 
 def test_a_standby_that_is_to_lead_is_promoted() -> None:

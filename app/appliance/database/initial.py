@@ -36,6 +36,11 @@ def found(instances: Instances, nodes: Nodes) -> str:
     raise RefusedError(message)
 
 
+def are_standbys(*instances: Instance) -> bool:
+    """Tell whether all hold data of the same kind, so that how much they received decides."""
+    return all(disk(instance) == A_STANDBY for instance in instances)
+
+
 def refuse_unless_safe(instances: Instances, nodes: Nodes, name: str) -> None:
     """Refuse when another one is likelier to hold what was written last: it would be killed, and copied over."""
     for other in instances:
@@ -45,8 +50,8 @@ def refuse_unless_safe(instances: Instances, nodes: Nodes, name: str) -> None:
             why = f"{other} answers as primary"
         elif disk(instances[other]) > disk(instances[name]):
             why = f"{other} {DISKS[disk(instances[other])]}, {name} {DISKS[disk(instances[name])]}"
-        elif nodes[other].position > nodes[name].position and not nodes[name].primary:
-            why = f"{other} has received more than {name}"
+        elif are_standbys(instances[name], instances[other]) and nodes[other].position > nodes[name].position:
+            why = f"{other} {'has received more than' if nodes[name].answers else 'answers, other than'} {name}"
         else:
             continue
         message = (
