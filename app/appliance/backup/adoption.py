@@ -1,11 +1,10 @@
 """Where the archive goes on after a restore from a bucket: in the repository here, or in what was fetched."""
 
-from datetime import UTC, datetime
 from pathlib import Path
 
 from appliance.backup import copying, pgbackrest
 from appliance.backup.pgbackrest import Say
-from appliance.backup.places import KEPT_REPOSITORY, REPOSITORY
+from appliance.backup.places import KEPT_REPOSITORY, REPOSITORY, aside
 from appliance.backup.restore import Target, exchange
 from appliance.output import RefusedError
 
@@ -37,6 +36,6 @@ def adopt(fetched: Path, say: Say) -> None:
     exchange(fetched, REPOSITORY)
     say("the archive goes on in what was fetched")
     if fetched.exists():
-        kept = KEPT_REPOSITORY.with_name(f"{KEPT_REPOSITORY.name}{datetime.now(UTC).astimezone():%Y%m%d-%H%M%S}")
+        kept = aside(KEPT_REPOSITORY)
         fetched.rename(kept)
         say(f"the former repository is in {kept}; it goes by: luckygas restore-discard old")

@@ -181,13 +181,10 @@ def fetching() -> Iterator[None]:
 
     What was fetched is kept only when the bucket failed on the way: the next one goes on from there.
     """
-    with record.alone("restore"):
+    with record.alone("restore"), contextlib.ExitStack() as leaving:
+        leaving.callback(shutil.rmtree, FETCHED, ignore_errors=True)
         try:
             yield
         except BucketError:
+            leaving.pop_all()
             raise
-        except BaseException:
-            shutil.rmtree(FETCHED, ignore_errors=True)
-            raise
-        else:
-            shutil.rmtree(FETCHED, ignore_errors=True)

@@ -1,6 +1,7 @@
 """Where things lie, and what they are called."""
 
 import shutil
+from datetime import UTC, datetime
 from pathlib import Path
 
 STANZA = "luckygas"
@@ -29,6 +30,11 @@ def make(directory: Path, mode: int) -> None:
 def standing(place: Path) -> Path:
     """Return a place, or what it will be made in: of that the disk is known."""
     return next(one for one in (place, *place.parents) if one.exists())
+
+
+def aside(kept: Path) -> Path:
+    """Return where something is put aside now, from the beginning of such names."""
+    return kept.with_name(f"{kept.name}{datetime.now(UTC).astimezone():%Y%m%d-%H%M%S}")
 
 
 def put_aside() -> list[Path]:

@@ -15,7 +15,7 @@ from pathlib import Path
 from appliance.backup import archive, pgbackrest, taking
 from appliance.backup.archive import Archive, ArchiveError
 from appliance.backup.pgbackrest import Backup, Say
-from appliance.backup.places import KEPT, REPOSITORY, SCRATCH, make, standing
+from appliance.backup.places import KEPT, REPOSITORY, SCRATCH, aside, make, standing
 from appliance.backup.proof import needed
 from appliance.backup.scratch import Scratch
 from appliance.database import engine, postgres, processes, registry, supervisor, switchover
@@ -139,7 +139,7 @@ def take_over(store: Store, cluster: Cluster, scratch: Scratch, words: str, say:
         state = store.load()
         name = refuse_unless_possible(state, cluster)
         instance = cluster.instances[name]
-        kept = KEPT.with_name(f"{KEPT.name}{datetime.now(UTC).astimezone():%Y%m%d-%H%M%S}")
+        kept = aside(KEPT)
         scratch.data.rename(kept)
         fenced = {one: "its data is of before the restore" for one in cluster.instances if one != name}
         # From here on reconcile would finish it: with the old data before the exchange, with the restored after it.
