@@ -113,6 +113,11 @@ def _admit(access: Access, price: Price, *, fresh: bool) -> None:
     limits.charge(current_principal(), price)
 
 
+def current_view() -> View | None:
+    """Return the view that this request is for, or None if there is nothing at its address."""
+    return current_app.view_functions.get(request.endpoint or "")
+
+
 def access_of(view: View) -> Access | None:
     """Return what a registered view was guarded with, or None if it was not."""
     return getattr(view, "access", None)

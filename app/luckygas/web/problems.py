@@ -4,7 +4,7 @@ import logging
 from http import HTTPStatus
 from typing import Annotated, Final
 
-from flask import Flask, Response, current_app, g, request
+from flask import Flask, Response, g, request
 from pydantic import BaseModel, Field
 from werkzeug.exceptions import HTTPException
 
@@ -22,6 +22,7 @@ from luckygas.errors import (
 from luckygas.web import idempotency
 from luckygas.web.addresses import DOCUMENTATION
 from luckygas.web.auth import READING
+from luckygas.web.blueprint import current_view
 
 MEDIA_TYPE: Final = "application/problem+json"
 RETRY_AFTER_SECONDS: Final = 2
@@ -120,5 +121,5 @@ def _may_be_repeated() -> bool:
     """Tell whether sending this request once more does nothing twice."""
     if request.method in READING:
         return True
-    view = current_app.view_functions.get(request.endpoint or "")
+    view = current_view()
     return view is not None and idempotency.is_idempotent(view) and idempotency.HEADER in request.headers
